@@ -1,0 +1,236 @@
+"""The contract: what is computed (Component), how (Implementation), on what (Case), how equal (Parity).
+
+A plugin imports this module, `harness.signals` and NumPy, nothing else, at import time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+    from harness.settings import Settings
+
+Inputs = Mapping[str, Any]
+"""Named inputs of one call: NumPy arrays, numbers, strings, tuples of these."""
+
+Outputs = Mapping[str, np.ndarray]
+"""Named results of one call, as NumPy arrays on the host."""
+
+Run = Callable[[Inputs], Outputs | Iterator[Outputs]]
+"""One call. An iterator yields chunks: each is time-stamped, and joined along axis 0 they are the outputs."""
+
+Role = Literal["reference", "optimized", "peer"]
+ClockName = Literal["cpu", "wall", "cuda", "mlx"]
+
+
+# Parity: four kinds, kept apart in every report.
+
+
+@dataclass(frozen=True)
+class Identical:
+    """Equal shape, dtype and bits; NaN equals NaN."""
+
+
+@dataclass(frozen=True)
+class Close:
+    """|candidate - reference| <= max_abs + max_rel * |reference|, elementwise; NaN and inf in the same places.
+
+    `precision` says in which precision the reference computes ("float64").
+    """
+
+    max_abs: float
+    max_rel: float = 0.0
+    precision: str = "float64"
+
+    def __post_init__(self) -> None:
+        if not (self.max_abs >= 0 and self.max_rel >= 0 and np.isfinite(self.max_abs + self.max_rel)):
+            raise ValueError(f"Close: bounds must be finite and >= 0, found max_abs={self.max_abs}, max_rel={self.max_rel}")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`function(reference, candidate)` on the right side of exactly one bound.
+
+    A known name ("snr_db", "max_abs_difference", "f_measure", "path_agreement", ...: `harness.parity.METRICS`)
+    needs no function.
+    """
+
+    name: str
+    at_least: float | None = None
+    at_most: float | None = None
+    function: Callable[[np.ndarray, np.ndarray], float] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError(f"Metric {self.name!r}: give exactly one of at_least, at_most")
+
+
+@dataclass(frozen=True)
+class Approximate:
+    """Another contract on purpose (int8, fewer steps): a metric with its own bound, and the reason. Never ranked as exact."""
+
+    metric: Metric
+    reason: str
+
+
+Parity = Identical | Close | Metric | Approximate
+
+
+# What is computed.
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit of work that throughput counts.
+
+    `audio_seconds`: seconds of audio one unit stands for, or None where there is no audio (then there is no real-time factor).
+    """
+
+    name: str
+    audio_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A deterministic workload: a family of inputs by seed.
+
+    `make(seed)` returns the same inputs for the same seed, in every process and on every machine.
+    `thorough`, when not empty, is the reason why the case runs only with `--thorough`.
+    """
+
+    name: str
+    make: Callable[[int], Inputs]
+    quick: bool = False
+    thorough: str = ""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The least work a call can do: arithmetic operations, and bytes read and written; `precision` picks the ceiling."""
+
+    operations: float
+    bytes: float
+    precision: str = "float32"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Where flipping a setting must show: on which case, between which two values, in what.
+
+    `shows`: "output" (the result changes), "produced" (units of work change), "bytes" (memory changes), "processes"
+    (more processes or threads work), "error" (the second value must be refused), "time" (seconds per call change).
+    """
+
+    setting: str
+    values: tuple[Any, Any]
+    case: str
+    shows: Literal["output", "produced", "bytes", "processes", "error", "time"]
+
+
+@dataclass(frozen=True)
+class Component:
+    """What is computed, on what, and how equal two results must be.
+
+    produced: units of work found in the OUTPUT of a call, never in the request.
+    policy: kind of parity for each named output.
+    strategy: a function that returns a Hypothesis strategy of adversarial inputs (imports Hypothesis inside).
+    work: the least work of a call, for the distance to the machine's limit.
+    from_audio: (samples (channels, n) float32 in [-1, 1], sample rate in Hz) -> inputs, or None without audio input.
+    effects: the settings that must show, and where.
+    version: the contract version; raise it when a case, an output or a bound changes its meaning.
+    """
+
+    name: str
+    unit: Unit
+    cases: tuple[Case, ...]
+    policy: Mapping[str, Parity]
+    produced: Callable[[Inputs, Outputs], float]
+    strategy: Callable[[], SearchStrategy[Inputs]] | None = None
+    work: Callable[[Inputs], Work] | None = None
+    from_audio: Callable[[np.ndarray, int], Inputs] | None = None
+    effects: tuple[Effect, ...] = ()
+    version: int = 1
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        names = [case.name for case in self.cases]
+        if not self.name.isidentifier():
+            raise ValueError(f"component name: expected a Python identifier, found {self.name!r}")
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"component {self.name}: expected cases with distinct names, found {names}")
+        if sum(case.quick for case in self.cases) != 1:
+            raise ValueError(f"component {self.name}: expected exactly one quick case, found {[c.name for c in self.cases if c.quick]}")
+        if not self.policy:
+            raise ValueError(f"component {self.name}: expected a kind of parity for at least one output, found none")
+
+    def case(self, name: str) -> Case:
+        """The case of that name; KeyError lists the known ones."""
+        for case in self.cases:
+            if case.name == name:
+                return case
+        raise KeyError(f"component {self.name} has no case {name!r}; known: {', '.join(c.name for c in self.cases)}")
+
+
+# How it is computed.
+
+
+@dataclass(frozen=True)
+class Requires:
+    """What must be there before `load` can work; checked without importing anything.
+
+    packages: import names. cpu_flags: as /proc/cpuinfo spells them. device: "cuda" or "mps". native: module name of a
+    compiled kernel of the plugin. why_not: a cheap extra check that returns the reason for unavailability, or None.
+    """
+
+    packages: tuple[str, ...] = ()
+    cpu_flags: tuple[str, ...] = ()
+    device: Literal["cuda", "mps"] | None = None
+    native: str | None = None
+    why_not: Callable[[], str | None] | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Settings under which an implementation is measured in a row of its own; `parity` may replace outputs' policies by
+    Approximate only."""
+
+    settings: Mapping[str, Any]
+    parity: Mapping[str, Approximate] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One way to compute a component.
+
+    load(settings): a context manager, timed as load time, that gives `run`; leaving it frees device and threads.
+    settings: names of the settings it honours. clock: the clock that suits its regression verdict.
+    variants: further rows beside the plain one.
+    """
+
+    component: str
+    name: str
+    role: Role
+    load: Callable[[Settings], AbstractContextManager[Run]]
+    requires: Requires = Requires()
+    clock: ClockName = "wall"
+    settings: tuple[str, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if self.role not in ("reference", "optimized", "peer"):
+            raise ValueError(f"{self.component}.{self.name}: role must be reference, optimized or peer, found {self.role!r}")
+        for variant in self.variants:
+            unknown = set(variant.settings) - set(self.settings)
+            if unknown:
+                raise ValueError(f"{self.component}.{self.name}: a variant uses settings it does not honour: {sorted(unknown)}")
+            for output, parity in variant.parity.items():
+                if not isinstance(parity, Approximate):
+                    raise TypeError(f"{self.component}.{self.name}: variant parity of {output!r} must be Approximate, found {type(parity).__name__}")

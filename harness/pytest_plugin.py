@@ -1,0 +1,1 @@
+"""pytest door: registry entries as test items."""
