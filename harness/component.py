@@ -233,4 +233,5 @@ class Implementation:
                 raise ValueError(f"{self.component}.{self.name}: a variant uses settings it does not honour: {sorted(unknown)}")
             for output, parity in variant.parity.items():
                 if not isinstance(parity, Approximate):
-                    raise TypeError(f"{self.component}.{self.name}: variant parity of {output!r} must be Approximate, found {type(parity).__name__}")
+                    found = type(parity).__name__
+                    raise TypeError(f"{self.component}.{self.name}: variant parity of {output!r} must be Approximate, found {found}")

@@ -114,7 +114,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
 # name -> (type, what is expected in words, test)
 _RULES: dict[str, tuple[type, str, Any]] = {
     "threads": (int, "a whole number from 1 to 1024", lambda v: 1 <= v <= 1024),
-    "affinity": (tuple, "CPU numbers joined by '+', for example 0+1", lambda v: len(v) > 0 and all(isinstance(c, int) and c >= 0 for c in v)),
+    "affinity": (tuple, "CPU numbers joined by '+', for example 0+1", lambda v: len(v) > 0 and all(type(c) is int and c >= 0 for c in v)),
     "precision": (str, "one of " + ", ".join(PRECISIONS), lambda v: v in PRECISIONS),
     "mode": (str, "one of " + ", ".join(MODES), lambda v: v in MODES),
     "model_size": (str, "one of " + ", ".join(SIZES), lambda v: v in SIZES),

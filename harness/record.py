@@ -1,0 +1,308 @@
+"""The Record: one launch of one implementation on one case, all that was measured, raw; its JSON and its store.
+
+Everything before a Record touches the machine; everything after it is pure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.parity import ParityResult
+from harness.settings import Settings, label
+
+SCHEMA = 1
+
+OutcomeKind = Literal["measured", "raised", "crashed", "hung", "out of memory", "not finite", "empty output", "unavailable"]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One timed region, in seconds."""
+
+    wall_seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive calls timed together. Blocks with equal `round` in one session and launch are neighbours in time: they pair.
+
+    quiet: the calibration kernel beside this round ran at its usual speed; blocks that are not quiet are rejected and counted.
+    """
+
+    round: int
+    calls: int
+    wall_seconds: float
+    cpu_seconds: float
+    quiet: bool
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What one launch measured. A field that is None was not measured; `missing` in the record says why.
+
+    load: the load() context. cold: the first call in the fresh process. calls: wall seconds of single warm calls, in
+    order (percentiles). chunks: per call, seconds from the start to each chunk. peak_bytes: peak RSS of the process over
+    the first call. base_bytes: RSS before load. produced: units of work found in the output of one call.
+    """
+
+    load: Timing | None = None
+    cold: Timing | None = None
+    blocks: tuple[Block, ...] = ()
+    calls: tuple[float, ...] = ()
+    chunks: tuple[tuple[float, ...], ...] = ()
+    peak_bytes: int | None = None
+    base_bytes: int | None = None
+    loaded_bytes: int | None = None
+    device_peak_bytes: int | None = None
+    produced: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the launch ended. `message` says what happened, where, and what to do; empty when measured."""
+
+    kind: OutcomeKind = "measured"
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Build:
+    """Where the code came from: distribution and version, hash of the native sources (empty without), file that ran."""
+
+    distribution: str = ""
+    version: str = ""
+    native: str = ""
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The least time the machine's ceilings allow for this call, and which ceiling bounds it."""
+
+    seconds: float
+    ceiling: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """One launch. `settings` are those the implementation honours; `variant` those of them that make its row."""
+
+    session: str
+    launch: int
+    component: str
+    contract: int
+    implementation: str
+    role: str
+    case: str
+    unit: str
+    unit_audio_seconds: float | None
+    clock: str
+    settings: Mapping[str, Any]
+    variant: Mapping[str, Any]
+    build: Build
+    machine: str
+    profile: str
+    state: Mapping[str, Any]
+    started: str
+    samples: Samples
+    outcome: Outcome = Outcome()
+    parity: tuple[ParityResult, ...] = ()
+    exact: bool = True
+    floor: Floor | None = None
+    commit: str = ""
+    commit_date_ms: int | None = None
+    dirty: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
+    control: str = ""
+    schema: int = SCHEMA
+
+    @property
+    def row(self) -> str:
+        """The implementation with its variant: `native[precision=float32]`."""
+        return label(self.implementation, self.variant)
+
+    @property
+    def series(self) -> tuple[str, str, str, str, str]:
+        """Key of a series: component, row, case, settings digest, machine."""
+        return (self.component, self.row, self.case, Settings(**_tuples(self.settings)).digest(), self.machine)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One thing that a session set out to measure: a row under its settings on a case, `launches` times."""
+
+    component: str
+    implementation: str
+    role: str
+    variant: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    case: str
+    launches: int
+    exact: bool = True
+
+    @property
+    def row(self) -> str:
+        return label(self.implementation, self.variant)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What exists but is not measured in this session, and why."""
+
+    component: str
+    implementation: str
+    case: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The expected set of a session: what is missing from its records later was not measured, and that is never green."""
+
+    session: str
+    started: str
+    machine: str
+    profile: str
+    planned: tuple[Planned, ...]
+    unavailable: tuple[LeftOut, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    schema: int = SCHEMA
+
+
+class RecordError(ValueError):
+    """A record that cannot be read: from a newer schema, or damaged."""
+
+
+def to_json(item: Record | Plan) -> str:
+    """One line of JSON (infinities as Python's json writes them: a signal-to-noise ratio can be infinite)."""
+    body = {"type": "plan" if isinstance(item, Plan) else "record", **dataclasses.asdict(item)}
+    return json.dumps(body, allow_nan=True, separators=(",", ":"))
+
+
+def from_json(line: str, *, where: str = "record") -> Record | Plan:
+    """The Record or Plan of one line; RecordError says what is wrong with it and where."""
+    try:
+        body = json.loads(line)
+        kind, schema = body.pop("type"), body["schema"]
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise RecordError(f"{where}: expected one JSON object with type and schema, found {line[:60]!r} ({error})") from None
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise RecordError(f"{where}: schema {schema} is newer than the {SCHEMA} this version reads; upgrade audio-perf-harness")
+    target = {"record": Record, "plan": Plan}.get(kind)
+    if target is None:
+        raise RecordError(f"{where}: expected type record or plan, found {kind!r}")
+    try:
+        return typing.cast("Record | Plan", _build(target, body))
+    except (TypeError, ValueError, KeyError) as error:
+        raise RecordError(f"{where}: damaged {kind} ({error})") from None
+
+
+class Store:
+    """Records on disk: one file of JSON lines per session, appended and flushed the moment a launch ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def append(self, item: Record | Plan) -> None:
+        """Write one line and flush it to disk."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / f"{item.session}.jsonl", "ab") as file:
+            # One write of one line: a reader or a second writer never sees half of it.
+            file.write((to_json(item) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def sessions(self) -> list[str]:
+        """Session names, oldest first (names begin with the time)."""
+        return sorted(path.stem for path in self.folder.glob("*.jsonl"))
+
+    def read(self, session: str) -> tuple[Plan | None, list[Record]]:
+        """The plan and the records of a session. An unfinished last line (a killed run) is left out; other damage is an error."""
+        path = self.folder / f"{session}.jsonl"
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            known = ", ".join(self.sessions()[-5:]) or "none"
+            raise RecordError(f"no session {session!r} in {self.folder}; latest: {known}") from None
+        plan, records = None, []
+        for number, line in enumerate(_whole_lines(text), 1):
+            item = from_json(line, where=f"{path}:{number}")
+            if isinstance(item, Plan):
+                plan = item
+            else:
+                records.append(item)
+        return plan, records
+
+
+def default_folder(start: Path | None = None) -> Path:
+    """`.harness/records` of the project around `start` (its nearest pyproject.toml), else the platform's data folder."""
+    start = Path.cwd() if start is None else start
+    for folder in (start, *start.parents):
+        if (folder / "pyproject.toml").is_file():
+            return folder / ".harness" / "records"
+    return data_folder() / "records"
+
+
+def data_folder() -> Path:
+    """The user's data folder of this program on this platform (HARNESS_DATA overrides)."""
+    if override := os.environ.get("HARNESS_DATA"):
+        return Path(override)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "audio-perf-harness"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "audio-perf-harness"
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "audio-perf-harness"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace `path` as a whole: a reader sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _whole_lines(text: str) -> Iterator[str]:
+    complete, _, _ = text.rpartition("\n")
+    return (line for line in complete.split("\n") if line)
+
+
+def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+
+
+def _build(kind: Any, value: Any) -> Any:
+    """A dataclass (nested, with tuples) from what json.loads gave."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, Mapping):
+            raise TypeError(f"expected an object for {kind.__name__}, found {type(value).__name__}")
+        hints = typing.get_type_hints(kind)
+        unknown = set(value) - set(hints)
+        if unknown:
+            raise TypeError(f"{kind.__name__} has no field {sorted(unknown)}")
+        return kind(**{name: _build(hints[name], item) for name, item in value.items()})
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        return _build_tuple(arguments, value)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        inner = [argument for argument in arguments if argument is not type(None)]
+        return _build(inner[0], value) if len(inner) == 1 else value
+    if kind is float and isinstance(value, int):
+        return float(value)
+    return value
+
+
+def _build_tuple(arguments: tuple[Any, ...], value: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(_build(arguments[0], item) for item in value)
