@@ -1,0 +1,179 @@
+"""Log-filtered spectrogram in NumPy, rounding where madmom rounds: the definition the other implementations are held to.
+
+Frames of 2048 samples, 100 per second, centred on i * rate / 100; a Hann window; 1024 bins; 12 triangular bands per octave
+from 30 to 17000 Hz; log10(1 + x). Settings of mir-aidj/all-in-one (spectrogram.py), behaviour of CPJKU/madmom @27f032e.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.component import Implementation, Inputs, Outputs, Run, Variant
+
+if TYPE_CHECKING:
+    from harness.settings import Settings
+
+FRAME = 2048
+BINS = FRAME // 2
+FRAMES_PER_SECOND = 100
+RATES = (1000, 192000)  # Hz; above the last, hops leave gaps between frames
+CHUNK = 512  # frames at a time: 8 MB of float64, so that a long song needs no gigabytes
+
+
+@lru_cache(maxsize=1)
+def window() -> np.ndarray:
+    """The symmetric Hann window, (2048,) float64, read-only; int16 signals are windowed with it divided by 32767."""
+    return _frozen(np.hanning(FRAME))
+
+
+@lru_cache(maxsize=16)
+def filterbank(sample_rate: int) -> np.ndarray:
+    """Triangular filters of unit area, (1024, bands) float32, read-only.
+
+    Centres are the FFT bins nearest to the notes of A4 = 440 Hz from 30 to 17000 Hz, each bin once, so that the number of
+    bands depends on the rate: 81 at 44.1 kHz, 80 at 48 kHz, 84 at 22.05 kHz. Notes beyond the Nyquist frequency fall on the last bin.
+    """
+    return _frozen(_filters(sample_rate, np.float32))
+
+
+def frame_count(samples: int, sample_rate: int) -> int:
+    """ceil(samples / hop), in madmom's floating point."""
+    return math.ceil(samples / (sample_rate / FRAMES_PER_SECOND))
+
+
+def frame_starts(samples: int, sample_rate: int) -> np.ndarray:
+    """First sample of each frame, (frames,) int64: int(i * hop) - 1024; what lies outside the signal counts as zero."""
+    hop = sample_rate / FRAMES_PER_SECOND
+    return (np.arange(frame_count(samples, sample_rate)) * hop).astype(np.int64) - FRAME // 2
+
+
+def to_mono(signals: np.ndarray) -> np.ndarray:
+    """(stems, samples[, channels]) to (stems, samples) of the same dtype: the mean; int16 is truncated toward zero."""
+    if signals.ndim == 2:
+        return signals
+    channels = signals.shape[2]
+    if channels == 1:
+        return signals[:, :, 0]
+    total = signals[:, :, 0].astype(np.int64 if signals.dtype == np.int16 else signals.dtype)
+    for channel in range(1, channels):
+        total += signals[:, :, channel]
+    if signals.dtype != np.int16:
+        return np.asarray(total / total.dtype.type(channels))
+    return (total / channels).astype(np.int16)
+
+
+def check_signals(inputs: Inputs) -> tuple[np.ndarray, int]:
+    """The signals and the sample rate in Hz, once dtype, shape and rate are right; TypeError or ValueError otherwise.
+
+    Finiteness is checked on the result (`check_finite`), which is 200 times smaller than the input.
+    """
+    signals, rate = inputs["signals"], inputs["sample_rate"]
+    if not isinstance(signals, np.ndarray) or signals.dtype not in (np.dtype(np.int16), np.dtype(np.float32)):
+        found = f"an array of {signals.dtype}" if isinstance(signals, np.ndarray) else type(signals).__name__
+        raise TypeError(f"spectrogram: signals: expected a NumPy array of int16 or float32, found {found}; convert it first")
+    if signals.ndim not in (2, 3) or signals.shape[0] == 0 or 0 in signals.shape[2:]:
+        raise ValueError(
+            "spectrogram: signals: expected shape (stems, samples) or (stems, samples, channels) with at least one stem and channel, "
+            f"found {signals.shape}; a single mono signal is signal[None]"
+        )
+    if not isinstance(rate, numbers.Integral) or isinstance(rate, bool):
+        raise TypeError(f"spectrogram: sample_rate: expected a whole number of Hz, found {rate!r} ({type(rate).__name__})")
+    if not RATES[0] <= rate <= RATES[1]:
+        raise ValueError(f"spectrogram: sample_rate: expected {RATES[0]} to {RATES[1]} Hz, found {rate}; resample the signal first")
+    return signals, int(rate)
+
+
+def check_finite(signals: np.ndarray, spectrogram_sum: float) -> None:
+    """ValueError where a sample is NaN or infinite, or so large that its magnitude overflows.
+
+    `spectrogram_sum` is the sum of the result: not finite exactly if one such sample lies inside a frame.
+    """
+    if math.isfinite(spectrogram_sum):
+        return
+    finite = np.isfinite(signals)
+    if finite.all():
+        found = f"a peak of {np.abs(signals).max():g}, too large for a float32 magnitude; scale the signal to [-1, 1]"
+    else:
+        where = np.unravel_index(int(np.argmin(finite)), signals.shape)
+        found = f"{signals[where]} at stem {where[0]}, sample {where[1]}; remove NaN and inf first"
+    raise ValueError(f"spectrogram: signals: expected finite samples, normally in [-1, 1], found {found}")
+
+
+def spectrogram(signals: np.ndarray, sample_rate: int, *, truth: bool = False) -> np.ndarray:
+    """(stems, frames, bands) float32 of checked signals; `truth` keeps every step, and the result, in float64."""
+    taper = window() / np.iinfo(np.int16).max if signals.dtype == np.int16 else window()
+    if truth and signals.dtype != np.int16:
+        signals = signals.astype(np.float64)
+    bank = _filters(sample_rate, np.float64) if truth else filterbank(sample_rate)
+    spectrum_type = np.complex128 if truth else np.complex64  # madmom stores its float64 FFT as complex64
+    mono = to_mono(signals)
+    starts = frame_starts(mono.shape[1], sample_rate) + FRAME // 2
+    padded = np.pad(mono, ((0, 0), (FRAME // 2, FRAME // 2)))
+    result = np.empty((len(mono), len(starts), bank.shape[1]), bank.dtype)
+    with np.errstate(invalid="ignore", over="ignore"):  # check_finite names the sample
+        for stem, signal in enumerate(padded):
+            frames = np.lib.stride_tricks.sliding_window_view(signal, FRAME)
+            for first in range(0, len(starts), CHUNK):
+                part = slice(first, first + CHUNK)
+                spectrum = np.fft.rfft(frames[starts[part]] * taper)[:, :BINS].astype(spectrum_type)
+                result[stem, part] = np.log10(np.abs(spectrum) @ bank + bank.dtype.type(1))
+        check_finite(signals, float(result.sum(dtype=np.float64)))
+    return result
+
+
+@contextmanager
+def load(settings: Settings) -> Iterator[Run]:
+    """Gives `run`; precision="float64" computes the truth instead of madmom's mixture."""
+    check_precision("reference", settings, "float64")
+    truth = settings.precision == "float64"
+
+    def run(inputs: Inputs) -> Outputs:
+        signals, rate = check_signals(inputs)
+        return {"spectrogram": spectrogram(signals, rate, truth=truth)}
+
+    yield run
+
+
+def check_precision(name: str, settings: Settings, *known: str) -> None:
+    """ValueError unless the precision is left open or one of `known`."""
+    if settings.precision not in (None, *known):
+        raise ValueError(f"spectrogram.{name}: precision: expected {' or '.join(known)}, found {settings.precision!r}")
+
+
+def _filters(sample_rate: int, dtype: type[np.floating[Any]]) -> np.ndarray:
+    notes = 440 * 2.0 ** (np.arange(math.floor(12 * math.log2(30 / 440)), math.ceil(12 * math.log2(17000 / 440))) / 12)
+    notes = notes[(notes >= 30) & (notes <= 17000)]
+    frequencies = np.fft.fftfreq(FRAME, 1 / sample_rate)[:BINS]
+    right = np.clip(frequencies.searchsorted(notes), 1, BINS - 1)
+    nearest = np.where(notes - frequencies[right - 1] < frequencies[right] - notes, right - 1, right)
+    bins = np.unique(nearest)
+    bank = np.zeros((BINS, len(bins) - 2), dtype)
+    for band, (start, centre, stop) in enumerate(zip(bins, bins[1:], bins[2:], strict=False)):
+        rise = np.linspace(0, 1, centre - start, endpoint=False)
+        fall = np.linspace(1, 0, stop - centre, endpoint=False)
+        triangle = np.concatenate([rise, fall]).astype(dtype)
+        bank[start:stop, band] = triangle / triangle.sum()
+    return bank
+
+
+def _frozen(array: Any) -> np.ndarray:
+    array.setflags(write=False)  # shared by every caller in the process
+    return np.asarray(array)
+
+
+IMPLEMENTATION = Implementation(
+    component="spectrogram",
+    name="reference",
+    role="reference",
+    load=load,
+    settings=("precision",),
+    variants=(Variant({"precision": "float64"}),),
+    description="NumPy with madmom's rounding points: float64 FFT stored as complex64, float32 magnitudes and filters",
+)
