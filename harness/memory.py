@@ -1,0 +1,88 @@
+"""How much memory this process holds and has held at most, on the host and on devices; all figures in bytes."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+
+def rss() -> int:
+    """Resident memory of this process now."""
+    if sys.platform == "linux":
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def peak_rss() -> int:
+    """The largest resident memory of this process since it started, or since `reset_peak_rss` where that works.
+
+    Linux: VmHWM and not ru_maxrss, which a new process inherits from the one that started it, over exec.
+    """
+    if sys.platform == "linux":
+        with open("/proc/self/status", encoding="ascii") as file:
+            found = parse_high_water(file.read())
+        # A kernel that hides VmHWM (some sandboxes) still answers getrusage.
+        return ru_maxrss() if found is None else found
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    return ru_maxrss()
+
+
+def ru_maxrss() -> int:
+    """getrusage's peak of this process; on Linux never below the peak of the process that started it."""
+    if sys.platform == "win32":
+        raise OSError("ru_maxrss: expected a system with getrusage, found Windows; use peak_rss")
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def reset_peak_rss() -> str | None:
+    """Start a new peak at what is resident now; returns the reason where this system cannot (then the peak is since the start)."""
+    if sys.platform != "linux":
+        return f"{sys.platform} has no way to reset a process's peak memory"
+    try:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+    except OSError as error:
+        return f"/proc/self/clear_refs: {error.strerror}"
+    return None
+
+
+def parse_high_water(status: str) -> int | None:
+    """VmHWM in bytes out of the text of /proc/<pid>/status."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
+
+
+def device_peak() -> dict[str, int]:
+    """The most memory that frameworks imported in this process have held per device: "cuda", "mlx"; absent where nothing was held.
+
+    Torch keeps no peak for "mps"; there, what its driver holds now is given as "mps_now".
+    """
+    found = {}
+    torch, mlx = sys.modules.get("torch"), sys.modules.get("mlx.core")
+    if torch is not None and torch.cuda.is_initialized():
+        found["cuda"] = sum(torch.cuda.max_memory_allocated(i) for i in range(torch.cuda.device_count()))
+    if torch is not None and torch.backends.mps.is_available():
+        found["mps_now"] = torch.mps.driver_allocated_memory()
+    if mlx is not None:
+        found["mlx"] = mlx.get_peak_memory()
+    return {device: int(held) for device, held in found.items() if held}
+
+
+def reset_device_peak() -> None:
+    """Start new device peaks at what is held now."""
+    torch, mlx = sys.modules.get("torch"), sys.modules.get("mlx.core")
+    if torch is not None and torch.cuda.is_initialized():
+        for i in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(i)
+    if mlx is not None:
+        mlx.reset_peak_memory()

@@ -1,0 +1,96 @@
+import subprocess
+import sys
+import time
+import types
+
+import pytest
+
+from harness.clock import CLOCKS, Stopwatch, resolution_ns
+
+
+def busy(seconds: float) -> None:
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
+def test_work_costs_both_and_sleep_costs_wall_only() -> None:
+    watch = Stopwatch("wall")
+    watch.start()
+    busy(0.03)
+    worked = watch.elapsed()
+    assert worked.cpu_ns >= 30e6
+    watch.start()
+    time.sleep(0.05)
+    slept = watch.elapsed()
+    assert slept.wall_ns >= 49e6
+    assert slept.cpu_ns < 0.5 * slept.wall_ns
+
+
+def test_elapsed_can_be_asked_again() -> None:
+    watch = Stopwatch("cpu")
+    watch.start()
+    first = watch.elapsed()
+    busy(0.01)
+    second = watch.elapsed()
+    assert second.cpu_ns - first.cpu_ns >= 10e6
+
+
+def test_a_patched_time_module_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: 0)
+    monkeypatch.setattr(time, "process_time_ns", lambda: 0)
+    watch = Stopwatch("cpu")
+    watch.start()
+    for _ in range(10000):
+        pass
+    assert watch.elapsed().wall_ns > 0
+
+
+def test_replacing_the_modules_names_does_not_reach_a_running_stopwatch(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Stopwatch("cpu")
+    monkeypatch.setattr("harness.clock.perf_counter_ns", lambda: 0)
+    watch.start()
+    time.sleep(0.001)
+    assert watch.elapsed().wall_ns >= 1e6
+
+
+@pytest.mark.parametrize(("clock", "package"), [("cuda", "torch"), ("mps", "torch"), ("mlx", "mlx.core")])
+def test_a_device_clock_waits_before_each_reading(clock: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def wait() -> None:
+        calls.append(1)
+        time.sleep(0.002)
+
+    device = types.SimpleNamespace(synchronize=wait)
+    monkeypatch.setitem(sys.modules, package, device if clock == "mlx" else types.SimpleNamespace(**{clock: device}))
+    watch = Stopwatch(clock)
+    watch.start()
+    assert len(calls) == 1
+    assert watch.elapsed().wall_ns >= 2e6
+    assert len(calls) == 2
+
+
+def test_mlx_really_synchronizes() -> None:
+    mx = pytest.importorskip("mlx.core")
+    watch = Stopwatch("mlx")
+    watch.start()
+    mx.async_eval(mx.zeros((64, 64)) @ mx.zeros((64, 64)))
+    assert watch.elapsed().wall_ns > 0
+
+
+def test_a_device_clock_without_its_framework_says_so() -> None:
+    code = "from harness.clock import Stopwatch\ntry: Stopwatch('cuda')\nexcept RuntimeError as e: print(e)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "expected torch to be imported" in done.stdout
+
+
+def test_an_unknown_clock_lists_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=f"expected one of {', '.join(CLOCKS)}, found 'sundial'"):
+        Stopwatch("sundial")
+
+
+def test_resolution_is_finer_than_a_millisecond_here() -> None:
+    assert 0 < resolution_ns("wall") < 1e6
+    if sys.platform != "win32":
+        assert 0 < resolution_ns("cpu") < 1e6

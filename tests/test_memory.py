@@ -1,0 +1,84 @@
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from harness import memory
+
+MIB = 1 << 20
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def test_rss_grows_with_touched_memory() -> None:
+    before = memory.rss()
+    held = np.ones(64 * MIB, np.uint8)
+    assert 60 * MIB <= memory.rss() - before <= 80 * MIB
+    del held
+
+
+@linux
+def test_peak_remembers_what_was_released_until_it_is_reset() -> None:
+    assert memory.reset_peak_rss() is None
+    base = memory.peak_rss()
+    held = np.ones(96 * MIB, np.uint8)
+    del held
+    assert memory.peak_rss() - base >= 90 * MIB
+    assert memory.reset_peak_rss() is None
+    assert memory.peak_rss() - base <= 32 * MIB
+
+
+@linux
+def test_peak_of_a_fresh_process_does_not_inherit_its_parents() -> None:
+    held = np.ones(256 * MIB, np.uint8)
+    code = "from harness import memory; print(memory.peak_rss(), memory.ru_maxrss())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    peak, inherited = map(int, done.stdout.split())
+    assert peak < 128 * MIB
+    assert inherited >= peak
+    del held
+
+
+@linux
+def test_peak_is_at_least_what_is_resident() -> None:
+    assert memory.ru_maxrss() >= memory.peak_rss() - MIB
+    assert memory.peak_rss() >= memory.rss() - MIB
+
+
+def test_high_water_is_read_from_status() -> None:
+    assert memory.parse_high_water("Name:\tpython\nVmPeak:\t  300 kB\nVmHWM:\t   12345 kB\nVmRSS:\t 1 kB\n") == 12345 * 1024
+    assert memory.parse_high_water("Name:\tpython\n") is None
+
+
+@linux
+def test_a_refused_reset_gives_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    assert memory.reset_peak_rss() == "/proc/self/clear_refs: Permission denied"
+
+
+def test_device_peak_of_frameworks_that_are_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = types.SimpleNamespace(is_initialized=lambda: True, device_count=lambda: 2, max_memory_allocated=lambda i: 100 + i)
+    mps = types.SimpleNamespace(mps=types.SimpleNamespace(is_available=lambda: False))
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=cuda, backends=mps))
+    monkeypatch.setitem(sys.modules, "mlx.core", types.SimpleNamespace(get_peak_memory=lambda: 0))
+    assert memory.device_peak() == {"cuda": 201}
+
+
+def test_device_peak_is_absent_without_frameworks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.delitem(sys.modules, "mlx.core", raising=False)
+    assert memory.device_peak() == {}
+    memory.reset_device_peak()
+
+
+def test_mlx_peak_can_be_reset() -> None:
+    mx = pytest.importorskip("mlx.core")
+    memory.reset_device_peak()
+    mx.eval(mx.ones((4 * MIB,), mx.float32))
+    assert memory.device_peak()["mlx"] >= 16 * MIB
+    memory.reset_device_peak()
+    assert memory.device_peak().get("mlx", 0) < 16 * MIB
