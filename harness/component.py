@@ -211,7 +211,8 @@ class Implementation:
 
     load(settings): a context manager, timed as load time, that gives `run`; leaving it frees device and threads.
     settings: names of the settings it honours. clock: the clock that suits its regression verdict.
-    variants: further rows beside the plain one.
+    variants: further rows beside the plain one. plain: False where every row is a variant (a device that has no float64
+    cannot promise what the policy asks): then its default settings are not measured.
     """
 
     component: str
@@ -222,9 +223,12 @@ class Implementation:
     clock: ClockName = "wall"
     settings: tuple[str, ...] = ()
     variants: tuple[Variant, ...] = ()
+    plain: bool = True
     description: str = ""
 
     def __post_init__(self) -> None:
+        if not self.plain and (self.role == "reference" or not self.variants):
+            raise ValueError(f"{self.component}.{self.name}: plain=False needs at least one variant, and no reference goes without its plain row")
         if self.role not in ("reference", "optimized", "peer"):
             raise ValueError(f"{self.component}.{self.name}: role must be reference, optimized or peer, found {self.role!r}")
         for variant in self.variants:
