@@ -71,7 +71,13 @@ class BarModel:
 
 @lru_cache(maxsize=64)
 def bar_model(
-    beats: int, min_interval: float, max_interval: float, *, num_tempi: int | None, transition_lambda: float | None, observation_lambda: float
+    beats: int,
+    min_interval: float,
+    max_interval: float,
+    *,
+    num_tempi: int | None,
+    transition_lambda: float | None,
+    observation_lambda: float,
 ) -> BarModel:
     """The model of a bar of `beats` beats whose length lies between the two intervals (frames, not rounded)."""
     intervals = beat_intervals(min_interval, max_interval, num_tempi)

@@ -74,7 +74,8 @@ def test_a_bar_of_two_beats_by_hand():
 
 
 def test_transitions_of_a_bar_of_one_beat_by_hand():
-    previous, pointers, probabilities = sparse_transitions(bar_model(1, 1, 4, num_tempi=None, transition_lambda=100.0, observation_lambda=16.0))
+    model = bar_model(1, 1, 4, num_tempi=None, transition_lambda=100.0, observation_lambda=16.0)
+    previous, pointers, probabilities = sparse_transitions(model)
     assert previous.tolist() == [0, 2, 5, 1, 5, 9, 3, 4, 5, 9, 6, 7, 8]
     assert pointers.tolist() == [0, 1, 3, 4, 6, 7, 8, 10, 11, 12, 13]
     with np.errstate(divide="ignore"):
