@@ -228,7 +228,7 @@ class Implementation:
 
     def __post_init__(self) -> None:
         if not self.plain and (self.role == "reference" or not self.variants):
-            raise ValueError(f"{self.component}.{self.name}: plain=False needs at least one variant, and no reference goes without its plain row")
+            raise ValueError(f"{self.component}.{self.name}: plain=False needs a variant, and a reference always has its plain row")
         if self.role not in ("reference", "optimized", "peer"):
             raise ValueError(f"{self.component}.{self.name}: role must be reference, optimized or peer, found {self.role!r}")
         for variant in self.variants:

@@ -151,7 +151,8 @@ def _difference(reference: np.ndarray, candidate: np.ndarray) -> np.ndarray:
     if reference.dtype.kind in "biu" and candidate.dtype.kind in "biu":
         # 64-bit integers do not fit float64: unequal ones must never round to equal.
         unequal = (reference != candidate).astype(np.float64)
-        return np.maximum(np.abs(_wide(candidate) - _wide(reference)), unequal)
+        larger: np.ndarray = np.maximum(np.abs(_wide(candidate) - _wide(reference)), unequal)
+        return larger
     left, right = _wide(reference), _wide(candidate)
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.abs(right - left)

@@ -1,0 +1,103 @@
+"""The import direction of the design: values flow from machine and component to record, verdict and report; nothing reaches back."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# module -> the modules of harness it may import. A module that is not listed here fails the test: place it.
+MAY_IMPORT = {
+    "__init__": {"component", "parity", "record", "registry", "settings", "signals"},
+    "component": {"settings"},
+    "settings": set(),
+    "signals": set(),
+    "strategies": {"signals", "settings"},
+    "parity": {"component"},
+    "registry": {"component", "machine"},
+    "machine": {"record"},
+    "limits": {"machine", "component", "clock", "record", "_limits"},
+    "profile": {"machine", "settings"},
+    "clock": set(),
+    "memory": set(),
+    "record": {"parity", "settings"},
+    "worker": {"clock", "component", "memory", "parity", "record", "registry", "settings", "machine"},
+    "measure": {
+        "clock", "component", "limits", "machine", "memory", "parity", "profile", "record", "reference_cache", "registry", "settings", "worker",
+    },
+    "stats": set(),
+    "metrics": {"record", "stats"},
+    "targets": {"metrics", "component"},
+    "verdict": {"metrics", "parity", "record", "stats", "targets"},
+    "claims": {"metrics", "record", "stats", "verdict"},
+    "history": {"machine", "metrics", "record", "stats", "verdict"},
+    "report": {"claims", "metrics", "parity", "record", "stats", "targets", "verdict"},
+}  # fmt: skip
+DOORS = {"cli", "pytest_plugin"}
+
+
+def imports(path: Path) -> set[str]:
+    """First-level harness modules imported anywhere in a file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            parts = node.module.split(".")
+            if parts[0] == "harness":
+                found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("harness.")}
+    return found
+
+
+def module_of(path: Path) -> str:
+    return path.relative_to(ROOT / "harness").parts[0].removesuffix(".py")
+
+
+HARNESS = sorted((ROOT / "harness").rglob("*.py"))
+IMPLEMENTATIONS = sorted((ROOT / "implementations").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", HARNESS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_follow_the_flow(path):
+    module = module_of(path)
+    if module in DOORS:
+        return
+    assert module in MAY_IMPORT, f"{module}: place it in MAY_IMPORT"
+    assert imports(path) - {module} <= MAY_IMPORT[module]
+
+
+@pytest.mark.parametrize("path", IMPLEMENTATIONS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_implementations_import_only_the_contract(path):
+    assert imports(path) <= {"component", "signals", "strategies", "settings"}
+
+
+def test_the_harness_knows_no_component_by_name():
+    names = {path.name for path in (ROOT / "implementations").iterdir() if (path / "component.py").exists()}
+    assert names, "no component found: this test would see nothing"
+    for path in HARNESS:
+        if path.name == "signals.py":
+            continue
+        words = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names:
+                words.add(node.value)
+            if isinstance(node, ast.Import | ast.ImportFrom) and "implementations" in ast.dump(node):
+                words.add("implementations")
+        assert not words, f"{path}: names {words}"
+
+
+def test_only_history_knows_asv():
+    for path in HARNESS:
+        if module_of(path) != "history":
+            for node in ast.walk(ast.parse(path.read_text())):
+                modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                modules += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+                assert not any(name.split(".")[0] in ("asv", "asv_runner") for name in modules), f"{path} imports asv"
+
+
+def test_only_report_and_cli_print():
+    for path in HARNESS:
+        if module_of(path) not in {"report", "cli", "pytest_plugin"}:
+            calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+            assert not any(isinstance(c.func, ast.Name) and c.func.id == "print" for c in calls), f"{path} prints"

@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from harness.component import Approximate, Close, Identical, Metric
+from harness.parity import METRICS, compare, describe, f_measure, not_finite, snr_db
+
+ARRAYS = hnp.arrays(np.float64, hnp.array_shapes(max_dims=2, max_side=6), elements=st.floats(width=32))
+
+
+def one(reference, candidate, policy):
+    (result,) = compare({"y": np.asarray(reference)}, {"y": np.asarray(candidate)}, {"y": policy})
+    return result
+
+
+@given(ARRAYS)
+def test_every_kind_passes_an_equal_result(values):
+    assert one(values, values.copy(), Identical()).passed
+    assert one(values, values.copy(), Close(0.0)).passed
+    assert one(values, values.copy(), Metric("max_abs_difference", at_most=0)).passed
+
+
+@given(ARRAYS, st.data())
+def test_one_changed_element_fails_and_is_found(values, data):
+    index = data.draw(st.tuples(*(st.integers(0, side - 1) for side in values.shape)))
+    changed = values.copy()
+    changed[index] = 0.0 if not np.isfinite(values[index]) or values[index] != 0 else 1.0
+    for policy in (Identical(), Close(0.0)):
+        result = one(values, changed, policy)
+        assert not result.passed
+        assert result.where == index
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "message"),
+    [
+        (np.zeros(3), np.zeros(4), "expected shape \\(3,\\), found \\(4,\\)"),
+        (np.zeros(3), np.zeros(3, np.float32), "dtype float32 vs float64"),
+        (np.array([1.0, np.nan]), np.array([1.0, 2.0]), "not identical at \\[1\\]"),
+        (np.array([1.0, np.inf]), np.array([1.0, -np.inf]), "not identical at \\[1\\]"),
+        (np.array([2**62]), np.array([2**62 + 1]), "1 of 1 differ"),
+        (np.array([0.0]), np.array([], float), "expected shape"),
+        (np.array([0.0]), np.array(["a"]), "expected numbers"),
+        (np.array([0.0]), np.array([None]), "expected numbers"),
+    ],
+)
+def test_identical_says_what_differs(reference, candidate, message):
+    import re
+
+    result = one(reference, candidate, Identical())
+    assert not result.passed
+    assert re.search(message, result.message)
+
+
+def test_close_is_elementwise_and_names_the_worst_excess():
+    reference = np.array([100.0, 0.0])
+    assert one(reference, reference + [0.5, 0.0], Close(0.1, max_rel=0.01)).passed
+    result = one(reference, reference + [0.5, 0.2], Close(0.1, max_rel=0.01))
+    assert not result.passed
+    assert result.where == (1,)
+    assert "0.2 vs 0.0" in result.message
+
+
+@pytest.mark.parametrize("candidate", [[np.nan, 0.0], [np.inf, 0.0], [-np.inf, 0.0]])
+def test_close_never_forgives_nan_or_infinity(candidate):
+    assert not one([1.0, 0.0], candidate, Close(1e300)).passed
+    assert not one([np.inf, 0.0], [1.0, 0.0], Close(1e300)).passed
+
+
+def test_missing_and_unexpected_outputs_fail():
+    results = compare({"y": np.zeros(1)}, {"z": np.zeros(1)}, {"y": Identical()})
+    assert [r.passed for r in results] == [False, False]
+    assert "missing from the candidate" in results[0].message
+
+
+def test_an_approximate_variant_shows_both_bounds():
+    policy = {"y": Close(1e-6)}
+    looser = {"y": Approximate(Metric("snr_db", at_least=40), "int8 weights")}
+    (result,) = compare({"y": np.ones(9)}, {"y": np.ones(9) + 1e-3}, policy, replaced=looser)
+    assert result.passed
+    assert result.kind == "approximate"
+    assert "1e-06" in result.instead_of
+    assert result.measured["snr_db"] == pytest.approx(60, abs=1e-6)
+
+
+@pytest.mark.parametrize("metric", [Metric("no_such_metric", at_most=1), Metric("broken", at_most=1, function=lambda r, c: 1 / 0)])
+def test_a_metric_that_cannot_be_computed_fails(metric):
+    result = one(np.ones(2), np.ones(2), metric)
+    assert not result.passed
+    assert result.message
+
+
+def test_a_metric_that_is_nan_fails_on_either_side_of_a_bound():
+    for bound in ({"at_least": 0.0}, {"at_most": 1e9}):
+        assert not one(np.ones(2), np.ones(2), Metric("nan", function=lambda r, c: float("nan"), **bound)).passed
+
+
+def test_bounds_must_make_sense():
+    with pytest.raises(ValueError, match="exactly one of at_least, at_most"):
+        Metric("snr_db")
+    with pytest.raises(ValueError, match="finite and >= 0"):
+        Close(float("nan"))
+
+
+def test_f_measure_matches_one_to_one_within_70_ms():
+    assert f_measure(np.array([[1.0, 1], [2.0, 2]]), np.array([[1.05, 1], [2.2, 2]])) == pytest.approx(0.5)
+    assert f_measure(np.zeros((0, 2)), np.zeros((0, 2))) == 1.0
+    assert f_measure(np.zeros((0, 2)), np.ones((3, 2))) == 0.0
+    assert f_measure(np.array([1.0]), np.array([1.0, 1.01, 1.02])) == pytest.approx(0.5), "extra beats do not count twice"
+
+
+def test_snr_of_silence_and_of_equal_signals():
+    assert snr_db(np.ones(4), np.ones(4)) == float("inf")
+    assert snr_db(np.zeros(4), np.ones(4)) == float("-inf")
+
+
+def test_not_finite_finds_nan_and_leaves_infinity():
+    assert not_finite({"a": np.array([np.inf, 0.0]), "b": np.array([1, 2])}) is None
+    assert not_finite({"a": np.array([[0.0, np.nan]])}) == ("a", (0, 1))
+
+
+def test_every_named_metric_accepts_equal_signals():
+    signal = np.random.default_rng(0).standard_normal(5000)
+    for name, function in METRICS.items():
+        assert np.isfinite(function(signal, signal)) or name == "snr_db"
+        assert describe(Metric(name, at_least=1.0)) == f"{name} >= 1"
