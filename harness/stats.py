@@ -1,0 +1,170 @@
+"""Statistics, pure: quantiles, paired ratios of blocks, and intervals over launches.
+
+One launch of a process is one sample of memory layout: two launches of identical code differ by far more than the spread
+inside either. So every interval here is over launches, and what happened inside a launch only gives that launch's one value.
+Times and ratios multiply, so positive values are averaged as logarithms. The intervals are Student's: the bootstrap of
+three to ten values covers far less than it says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import stdtrit
+
+from harness.record import Block
+
+LEAST_LAUNCHES = 3
+CONFIDENCE = 0.95
+PERCENTILES = (0.5, 0.95, 0.99, 0.999)
+
+Clock = Literal["wall", "cpu"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate: its point, and where the true value lies with this confidence.
+
+    low and high are None when there is no interval; then `reason` says why. n: launches behind it.
+    """
+
+    point: float
+    low: float | None
+    high: float | None
+    n: int
+    confidence: float = CONFIDENCE
+    reason: str = ""
+
+    @property
+    def bounded(self) -> bool:
+        """True when there is an interval."""
+        return self.low is not None and self.high is not None
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A launch-to-launch variance (of logarithms) known from other comparisons, with its degrees of freedom."""
+
+    variance: float
+    degrees: int
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which `share` (0 to 1) of the values lie, linear between neighbours; ValueError without values."""
+    if not len(values):
+        raise ValueError("quantile: expected at least one value, found none")
+    return float(np.quantile(np.asarray(values, dtype=np.float64), share))
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value."""
+    return quantile(values, 0.5)
+
+
+def mad(values: Sequence[float]) -> float:
+    """Median absolute deviation from the median, times 1.4826: the standard deviation where values are normal."""
+    middle = median(values)
+    return 1.4826 * median([abs(value - middle) for value in values])
+
+
+def calls_needed(share: float, confidence: float = CONFIDENCE) -> int:
+    """How many calls a percentile needs: with fewer, not even the slowest call bounds it from above with this confidence (Wilks 1941)."""
+    return math.ceil(math.log(1 - confidence) / math.log(share))
+
+
+def supported_percentiles(count: int) -> tuple[float, ...]:
+    """Those of 50, 95, 99 and 99.9 % (as shares) that `count` calls can show."""
+    return tuple(share for share in PERCENTILES if count >= calls_needed(share))
+
+
+def over_launches(values: Sequence[float], *, confidence: float = CONFIDENCE, pooled: Pooled | None = None) -> Interval:
+    """Student's interval of the mean over one value per launch; ValueError without values or with one that is not finite.
+
+    Positive values are averaged as logarithms (geometric mean), others as they are. Under three launches there is no interval.
+    `pooled` replaces the launches' own variance, and then any number of launches has an interval.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if not sample.size or not np.isfinite(sample).all():
+        raise ValueError(f"over_launches: expected finite values, at least one, found {list(values)}")
+    logs = bool((sample > 0).all())
+    scaled = np.log(sample) if logs else sample
+    back = _exp if logs else float
+    n, mean = int(sample.size), float(scaled.mean())
+    if pooled is None and n < LEAST_LAUNCHES:
+        # A lone value is returned as it is: exp(log(x)) is not exactly x.
+        point = float(sample[0]) if n == 1 else back(mean)
+        return Interval(point, None, None, n, confidence, f"{n} of the {LEAST_LAUNCHES} launches that an interval needs")
+    if pooled is not None and not logs:
+        raise ValueError(f"over_launches: a pooled variance is one of logarithms, found values that are not positive: {list(values)}")
+    if float(np.ptp(sample)) == 0 and pooled is None:
+        value = float(sample[0])
+        return Interval(value, value, value, n, confidence)
+    variance, degrees = (float(scaled.var(ddof=1)), n - 1) if pooled is None else (pooled.variance, pooled.degrees)
+    half = float(stdtrit(degrees, (1 + confidence) / 2)) * math.sqrt(variance / n)
+    return Interval(back(mean), back(mean - half), back(mean + half), n, confidence)
+
+
+def exactly(value: float, n: int = 1) -> Interval:
+    """A value without spread: counted, not estimated."""
+    return Interval(value, value, value, n, 1.0)
+
+
+def pooled_variance(groups: Iterable[Sequence[float]], *, mean: float | None = None) -> Pooled:
+    """One variance from several small groups of log-ratios; ValueError when nothing is left to estimate it from.
+
+    mean: the true mean where it is known (0 for pairs of identical code), which saves one degree of freedom per group.
+    """
+    squares, degrees = 0.0, 0
+    for group in groups:
+        sample = np.asarray(group, dtype=np.float64)
+        if sample.size:
+            centre = float(sample.mean()) if mean is None else mean
+            squares += float(np.square(sample - centre).sum())
+            degrees += int(sample.size) - (1 if mean is None else 0)
+    if degrees < 1:
+        raise ValueError("pooled_variance: expected at least one group with two values, found none")
+    return Pooled(squares / degrees, degrees)
+
+
+def seconds_per_call(blocks: Iterable[Block], clock: Clock = "wall") -> list[float]:
+    """Seconds per call of each quiet block."""
+    return [_seconds(block, clock) / block.calls for block in blocks if block.quiet]
+
+
+def rejected_share(blocks: Sequence[Block]) -> float:
+    """The share of blocks that noise spoiled, 0 to 1; 0 without blocks."""
+    return sum(not block.quiet for block in blocks) / len(blocks) if blocks else 0.0
+
+
+def paired_log_ratios(numerator: Iterable[Block], denominator: Iterable[Block], clock: Clock = "wall") -> list[float]:
+    """log(seconds per call of numerator / denominator), one for each round of one launch that was quiet on both sides.
+
+    Neighbours in time see the same machine: what slows both cancels. Several blocks of one round count as one long block.
+    """
+    above, below = _by_round(numerator, clock), _by_round(denominator, clock)
+    return [math.log(above[number] / below[number]) for number in sorted(above.keys() & below.keys())]
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < 709 else math.inf
+
+
+def _by_round(blocks: Iterable[Block], clock: Clock) -> dict[int, float]:
+    seconds: dict[int, float] = {}
+    calls: dict[int, int] = {}
+    noisy = set()
+    for block in blocks:
+        seconds[block.round] = seconds.get(block.round, 0.0) + _seconds(block, clock)
+        calls[block.round] = calls.get(block.round, 0) + block.calls
+        if not block.quiet:
+            noisy.add(block.round)
+    # A clock too coarse for a block reads 0: no ratio can be taken of it.
+    return {number: total / calls[number] for number, total in seconds.items() if number not in noisy and total > 0}
+
+
+def _seconds(block: Block, clock: Clock) -> float:
+    return block.wall_seconds if clock == "wall" else block.cpu_seconds
