@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.parity import ParityResult
-from harness.settings import Settings, label
+from harness.settings import ConfigurationError, Settings, label
 
 SCHEMA = 1
 
@@ -180,7 +180,7 @@ class Plan:
     schema: int = SCHEMA
 
 
-class RecordError(ValueError):
+class RecordError(ConfigurationError):
     """A record that cannot be read: from a newer schema, or damaged."""
 
 

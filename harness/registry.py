@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.component import Component, Implementation, Requires
+from harness.settings import ConfigurationError
 
 COMPONENTS = "harness.components"
 IMPLEMENTATIONS = "harness.implementations"
@@ -48,7 +49,7 @@ class Entry:
     folder: Path | None = None
 
 
-class RegistryError(LookupError):
+class RegistryError(ConfigurationError):
     """A name that nothing registered."""
 
 

@@ -18,6 +18,10 @@ VARIANT_SETTINGS = ("precision", "mode", "model_size", "steps")
 """Settings that change the result: each value is a variant with its own row, series and parity."""
 
 
+class ConfigurationError(ValueError):
+    """What the user asked for cannot be: a wrong setting, name, file or entry. Doors answer with one line and exit code 2."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What is turned for one run; None leaves the implementation's own default.
@@ -77,10 +81,10 @@ def label(name: str, settings: Mapping[str, Any]) -> str:
 def parse(name: str, text: str) -> Any:
     """The value of setting `name` written as text, on the command line or in the environment.
 
-    ValueError says which setting, what was expected and what was found.
+    ConfigurationError says which setting, what was expected and what was found.
     """
     if name not in _RULES:
-        raise ValueError(f"unknown setting {name!r}; known: {', '.join(_RULES)}")
+        raise ConfigurationError(f"unknown setting {name!r}; known: {', '.join(_RULES)}")
     kind = _RULES[name][0]
     try:
         if kind is bool:
@@ -92,7 +96,7 @@ def parse(name: str, text: str) -> Any:
         else:
             value = kind(text.strip())
     except (ValueError, KeyError):
-        raise ValueError(f"setting {name}: expected {_RULES[name][1]}, found {text!r}") from None
+        raise ConfigurationError(f"setting {name}: expected {_RULES[name][1]}, found {text!r}") from None
     _check(name, value)
     return value
 
@@ -106,8 +110,8 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         if text:
             try:
                 found[name] = parse(name, text)
-            except ValueError as error:
-                raise ValueError(f"environment variable HARNESS_{name.upper()}: {error}") from None
+            except ConfigurationError as error:
+                raise ConfigurationError(f"environment variable HARNESS_{name.upper()}: {error}") from None
     return Settings(**found)
 
 
@@ -136,7 +140,7 @@ def _check(name: str, value: Any) -> None:
     if kind is not bool and isinstance(value, bool):
         right_type = False
     if not right_type or not test(value):
-        raise ValueError(f"setting {name}: expected {expected}, found {value!r}")
+        raise ConfigurationError(f"setting {name}: expected {expected}, found {value!r}")
 
 
 def _show(value: Any) -> str:

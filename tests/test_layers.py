@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "signals": set(),
     "strategies": {"signals", "settings"},
     "parity": {"component"},
-    "registry": {"component", "machine"},
+    "registry": {"component", "machine", "settings"},
     "machine": {"record"},
     "limits": {"machine", "component", "clock", "record", "_limits"},
     "profile": {"machine", "settings"},

@@ -1,0 +1,1 @@
+"""Loudness per frame, as a plugin for audio-perf-harness."""
