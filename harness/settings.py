@@ -134,6 +134,10 @@ _RULES: dict[str, tuple[type, str, Any]] = {
 }
 
 
+NAMES = tuple(_RULES)
+"""The names of all settings."""
+
+
 def _check(name: str, value: Any) -> None:
     kind, expected, test = _RULES[name]
     right_type = isinstance(value, (int, float)) if kind is float else isinstance(value, kind)

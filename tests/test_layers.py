@@ -23,17 +23,16 @@ MAY_IMPORT = {
     "memory": set(),
     "record": {"parity", "settings"},
     "worker": {"clock", "component", "memory", "parity", "record", "registry", "settings", "machine"},
-    "measure": {
-        "clock", "component", "limits", "machine", "memory", "parity", "profile", "record", "reference_cache", "registry", "settings", "worker",
-    },
-    "stats": set(),
+    "reference_cache": {"component", "record"},
+    "measure": {"component", "limits", "machine", "parity", "profile", "record", "reference_cache", "registry", "settings", "worker"},
+    "stats": {"record"},
     "metrics": {"record", "stats"},
     "targets": {"metrics", "component"},
     "verdict": {"metrics", "parity", "record", "stats", "targets"},
     "claims": {"metrics", "record", "stats", "verdict"},
     "history": {"machine", "metrics", "record", "stats", "verdict"},
     "report": {"claims", "metrics", "parity", "record", "stats", "targets", "verdict"},
-}  # fmt: skip
+}
 DOORS = {"cli", "pytest_plugin"}
 
 
