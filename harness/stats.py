@@ -1,4 +1,4 @@
-"""Statistics, pure: quantiles, paired ratios of blocks, and intervals over launches.
+"""Statistics, pure: quantiles, paired ratios, and intervals over launches.
 
 One launch of a process is one sample of memory layout: two launches of identical code differ by far more than the spread
 inside either. So every interval here is over launches, and what happened inside a launch only gives that launch's one value.
@@ -9,20 +9,14 @@ three to ten values covers far less than it says.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy.special import stdtrit
 
-from harness.record import Block
-
 LEAST_LAUNCHES = 3
 CONFIDENCE = 0.95
-PERCENTILES = (0.5, 0.95, 0.99, 0.999)
-
-Clock = Literal["wall", "cpu"]
 
 
 @dataclass(frozen=True)
@@ -76,11 +70,6 @@ def calls_needed(share: float, confidence: float = CONFIDENCE) -> int:
     return math.ceil(math.log(1 - confidence) / math.log(share))
 
 
-def supported_percentiles(count: int) -> tuple[float, ...]:
-    """Those of 50, 95, 99 and 99.9 % (as shares) that `count` calls can show."""
-    return tuple(share for share in PERCENTILES if count >= calls_needed(share))
-
-
 def over_launches(values: Sequence[float], *, confidence: float = CONFIDENCE, pooled: Pooled | None = None) -> Interval:
     """Student's interval of the mean over one value per launch; ValueError without values or with one that is not finite.
 
@@ -130,41 +119,13 @@ def pooled_variance(groups: Iterable[Sequence[float]], *, mean: float | None = N
     return Pooled(squares / degrees, degrees)
 
 
-def seconds_per_call(blocks: Iterable[Block], clock: Clock = "wall") -> list[float]:
-    """Seconds per call of each quiet block."""
-    return [_seconds(block, clock) / block.calls for block in blocks if block.quiet]
+def paired_log_ratios(numerator: Mapping[int, float], denominator: Mapping[int, float]) -> list[float]:
+    """log(numerator / denominator) of each round of one launch that both have, as {round: seconds per call}.
 
-
-def rejected_share(blocks: Sequence[Block]) -> float:
-    """The share of blocks that noise spoiled, 0 to 1; 0 without blocks."""
-    return sum(not block.quiet for block in blocks) / len(blocks) if blocks else 0.0
-
-
-def paired_log_ratios(numerator: Iterable[Block], denominator: Iterable[Block], clock: Clock = "wall") -> list[float]:
-    """log(seconds per call of numerator / denominator), one for each round of one launch that was quiet on both sides.
-
-    Neighbours in time see the same machine: what slows both cancels. Several blocks of one round count as one long block.
+    Neighbours in time see the same machine: what slows both cancels.
     """
-    above, below = _by_round(numerator, clock), _by_round(denominator, clock)
-    return [math.log(above[number] / below[number]) for number in sorted(above.keys() & below.keys())]
+    return [math.log(numerator[number] / denominator[number]) for number in sorted(numerator.keys() & denominator.keys())]
 
 
 def _exp(value: float) -> float:
     return math.exp(value) if value < 709 else math.inf
-
-
-def _by_round(blocks: Iterable[Block], clock: Clock) -> dict[int, float]:
-    seconds: dict[int, float] = {}
-    calls: dict[int, int] = {}
-    noisy = set()
-    for block in blocks:
-        seconds[block.round] = seconds.get(block.round, 0.0) + _seconds(block, clock)
-        calls[block.round] = calls.get(block.round, 0) + block.calls
-        if not block.quiet:
-            noisy.add(block.round)
-    # A clock too coarse for a block reads 0: no ratio can be taken of it.
-    return {number: total / calls[number] for number, total in seconds.items() if number not in noisy and total > 0}
-
-
-def _seconds(block: Block, clock: Clock) -> float:
-    return block.wall_seconds if clock == "wall" else block.cpu_seconds

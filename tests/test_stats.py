@@ -10,7 +10,6 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.record import Block
 from harness.stats import (
     Interval,
     Pooled,
@@ -21,16 +20,9 @@ from harness.stats import (
     paired_log_ratios,
     pooled_variance,
     quantile,
-    rejected_share,
-    seconds_per_call,
-    supported_percentiles,
 )
 
 POSITIVE = st.floats(1e-9, 1e9)
-
-
-def block(round_: int, wall: float, *, calls: int = 1, quiet: bool = True) -> Block:
-    return Block(round=round_, calls=calls, wall_seconds=wall, cpu_seconds=wall / 2, quiet=quiet)
 
 
 @pytest.mark.parametrize("values", [[1.0, 1.1, 1.3], [2e-6, 3e-6, 2.5e-6, 2.2e-6, 2.4e-6]])
@@ -116,9 +108,6 @@ def test_pooling_covers_too_and_is_narrower() -> None:
 
 def test_a_percentile_needs_calls() -> None:
     assert [calls_needed(share) for share in (0.5, 0.95, 0.99, 0.999)] == [5, 59, 299, 2995]
-    assert supported_percentiles(4) == ()
-    assert supported_percentiles(298) == (0.5, 0.95)
-    assert supported_percentiles(3000) == (0.5, 0.95, 0.99, 0.999)
 
 
 def test_quantile_median_and_mad() -> None:
@@ -130,32 +119,14 @@ def test_quantile_median_and_mad() -> None:
         quantile([], 0.5)
 
 
-def test_seconds_per_call_leave_noisy_blocks_out() -> None:
-    blocks = [block(0, 1.0, calls=4), block(1, 9.0, quiet=False)]
-    assert seconds_per_call(blocks) == [0.25]
-    assert seconds_per_call(blocks, "cpu") == [0.125]
-    assert rejected_share(blocks) == 0.5
-    assert rejected_share([]) == 0.0
+def test_pairs_are_of_one_round() -> None:
+    assert paired_log_ratios({0: 2.0, 2: 3.0, 4: 8.0}, {4: 2.0, 0: 1.0, 1: 1.0}) == pytest.approx([math.log(2), math.log(4)])
+    assert paired_log_ratios({0: 1.0}, {1: 1.0}) == []
 
 
-def test_pairs_are_of_one_round_and_quiet_on_both_sides() -> None:
-    fast = [block(0, 1.0), block(1, 1.0), block(2, 1.0, quiet=False), block(4, 1.0)]
-    slow = [block(0, 2.0), block(1, 8.0, calls=2), block(2, 3.0), block(3, 5.0), block(4, 0.0)]
-    assert paired_log_ratios(slow, fast) == pytest.approx([math.log(2), math.log(4)])
-
-
-def test_blocks_of_one_round_count_as_one() -> None:
-    assert paired_log_ratios([block(0, 1.0), block(0, 3.0)], [block(0, 1.0)]) == pytest.approx([math.log(2)])
-
-
-@given(st.lists(st.tuples(POSITIVE, POSITIVE), min_size=1, max_size=20), st.randoms(use_true_random=False))
-def test_pairing_does_not_depend_on_the_order_of_blocks(pairs: list[tuple[float, float]], random: object) -> None:
-    left = [block(i, a) for i, (a, _) in enumerate(pairs)]
-    right = [block(i, b) for i, (_, b) in enumerate(pairs)]
-    expected = paired_log_ratios(left, right)
-    random.shuffle(left)  # type: ignore[attr-defined]
-    assert paired_log_ratios(left, right) == expected
-    assert paired_log_ratios(right, left) == pytest.approx([-ratio for ratio in expected])
+@given(st.dictionaries(st.integers(0, 30), POSITIVE), st.dictionaries(st.integers(0, 30), POSITIVE))
+def test_swapped_sides_change_the_sign(left: dict[int, float], right: dict[int, float]) -> None:
+    assert paired_log_ratios(left, right) == pytest.approx([-ratio for ratio in paired_log_ratios(right, left)])
 
 
 @given(st.lists(POSITIVE, min_size=3, max_size=12), st.floats(1e-3, 1e3))
