@@ -53,7 +53,7 @@ def process(activations: np.ndarray, parameters: Parameters, decode: Decode) -> 
     log_probability: (bar lengths,) float64; -inf, with an empty path, where nothing can be decoded.
     """
     kept, first_frame = above_threshold(activations, parameters.threshold)
-    nothing = {
+    nothing: dict[str, np.ndarray] = {
         "beats": np.empty((0, 2)),
         "path": np.empty(0, np.uint32),
         "log_probability": np.full(len(parameters.beats_per_bar), -np.inf),
@@ -88,7 +88,7 @@ def above_threshold(activations: np.ndarray, threshold: float) -> tuple[np.ndarr
 
 def strongest_frames(activations: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """For each run of True in `inside` the frame of its largest activation, the first of equals: (runs,) int64."""
-    edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
+    edges: np.ndarray = np.flatnonzero(np.diff(inside, prepend=False, append=False))
     starts, lengths = edges[::2], edges[1::2] - edges[::2]
     if not len(starts):
         return starts
@@ -97,7 +97,8 @@ def strongest_frames(activations: np.ndarray, inside: np.ndarray) -> np.ndarray:
     offsets = np.cumsum(lengths) - lengths
     largest = np.maximum.reduceat(strength, offsets)
     candidates = np.flatnonzero(strength == np.repeat(largest, lengths))
-    return frames[candidates[np.searchsorted(candidates, offsets)]]
+    first: np.ndarray = frames[candidates[np.searchsorted(candidates, offsets)]]
+    return first
 
 
 def viterbi(densities: np.ndarray, model: BarModel) -> tuple[np.ndarray, float]:
