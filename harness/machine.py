@@ -160,11 +160,11 @@ def memory_class(size: float) -> float:
 def this_machine() -> Machine:
     """The machine this process runs on, read once. OSError where the system is none of Linux, macOS and Windows."""
     if sys.platform == "linux":
-        from harness import _linux as reader
+        from harness.readers import linux as reader
     elif sys.platform == "darwin":
-        from harness import _macos as reader  # type: ignore[no-redef]
+        from harness.readers import macos as reader  # type: ignore[no-redef]
     elif sys.platform == "win32":
-        from harness import _windows as reader  # type: ignore[no-redef]
+        from harness.readers import windows as reader  # type: ignore[no-redef]
     else:
         raise OSError(f"expected Linux, macOS or Windows, found {sys.platform}")
     return reader.machine()

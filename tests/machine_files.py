@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from harness import _linux, _macos
 from harness.machine import Machine
+from harness.readers import linux, macos
 
 FOLDER = Path(__file__).parent / "machines"
 ARM = ("raspberry-pi-4", "raspberry-pi-5", "graviton-2", "graviton-3", "gb10", "apple-m1", "apple-m3-pro")
@@ -21,6 +21,6 @@ def machine(name: str, **arguments: object) -> Machine:
     found = files(name)
     architecture = "aarch64" if name in ARM else "x86_64"
     if "sysctl hw machdep.cpu kern.hv_vmm_present" in found:
-        return _macos.from_text(*found.values(), architecture="arm64" if name in ARM else "x86_64")
+        return macos.from_text(*found.values(), architecture="arm64" if name in ARM else "x86_64")
     cpus = arguments.pop("cpus", range(64))
-    return _linux.from_text(lambda path: found.get(path, ""), cpus, architecture, **arguments)
+    return linux.from_text(lambda path: found.get(path, ""), cpus, architecture, **arguments)

@@ -7,8 +7,8 @@ import types
 import machine_files
 import pytest
 
-from harness import _linux, _macos, _nvidia, _windows
 from harness.machine import GIB, Cache, Core, Gpu, Machine, describe, from_json, memory_class, this_machine
+from harness.readers import linux, macos, nvidia, windows
 from harness.state import State
 
 
@@ -113,7 +113,7 @@ def test_an_intel_mac() -> None:
 
 def test_sysctl_without_its_lines_is_an_error() -> None:
     with pytest.raises(OSError, match=r"expected hw.memsize among its lines, found 'sysctl: unknown oid'"):
-        _macos.from_text("sysctl: unknown oid", "arm64")
+        macos.from_text("sysctl: unknown oid", "arm64")
 
 
 def test_windows() -> None:
@@ -123,7 +123,7 @@ def test_windows() -> None:
         "VendorIdentifier": "AuthenticAMD",
     }
     features = [6, 10, 13, 36, 37, 38, 39, 40, 41]
-    machine = _windows.from_values(values, "AMD64", features=features, counts=(16, 32), memory_bytes=33439514624)
+    machine = windows.from_values(values, "AMD64", features=features, counts=(16, 32), memory_bytes=33439514624)
     assert machine.cores == (Core("amd", 97, 32, 25),)
     assert (machine.system, machine.architecture, machine.brand, machine.memory_gib) == ("windows", "x86_64", "AMD Ryzen 9 7950X", 32)
     assert {"avx2", "fma", "avx512f"} <= set(machine.instruction_sets)
@@ -136,17 +136,17 @@ def test_windows_on_arm() -> None:
         "Identifier": "ARMv8 (64-bit) Family 8 Model 1 Revision 201",
         "VendorIdentifier": "Qualcomm Technologies Inc",
     }
-    machine = _windows.from_values(values, "ARM64", features=[19, 30, 43], counts=(12, 12), memory_bytes=16 * GIB)
+    machine = windows.from_values(values, "ARM64", features=[19, 30, 43], counts=(12, 12), memory_bytes=16 * GIB)
     assert (machine.architecture, machine.vendor, machine.models) == ("arm64", "qualcomm", (1,))
     assert {"asimd", "asimddp"} <= set(machine.instruction_sets)
 
 
 def test_a_windows_reader_elsewhere_says_so() -> None:
     if sys.platform == "win32":
-        assert _windows.machine().system == "windows"
+        assert windows.machine().system == "windows"
     else:
         with pytest.raises(OSError, match="expected Windows, found"):
-            _windows.machine()
+            windows.machine()
 
 
 @pytest.mark.parametrize("name", machine_files.MACHINES)
@@ -169,7 +169,7 @@ def test_identity_ignores_what_a_reboot_or_an_optional_package_changes() -> None
         for path, text in files.items()
         if not path.endswith("cpu_capacity")
     }
-    again = _linux.from_text(
+    again = linux.from_text(
         lambda path: changed.get(path, ""),
         range(20),
         "aarch64",
@@ -211,8 +211,8 @@ def test_memory_is_rounded_up_to_a_usual_size(gib: float, expected: float) -> No
 
 
 def test_cpu_lists() -> None:
-    assert _linux.cpu_list("0-2,8,10-11\n") == {0, 1, 2, 8, 10, 11}
-    assert _linux.cpu_list("") == set()
+    assert linux.cpu_list("0-2,8,10-11\n") == {0, 1, 2, 8, 10, 11}
+    assert linux.cpu_list("") == set()
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_cpu_lists() -> None:
     ],
 )
 def test_cpu_quota(files: dict[str, str], expected: float | None) -> None:
-    assert _linux.cpu_quota(lambda path: files.get(path, "")) == expected
+    assert linux.cpu_quota(lambda path: files.get(path, "")) == expected
 
 
 def test_memory_limits_of_both_versions_of_control_groups() -> None:
@@ -245,24 +245,24 @@ def test_memory_limits_of_both_versions_of_control_groups() -> None:
     first = {**meminfo, "/proc/self/cgroup": "2:memory:/job", "/sys/fs/cgroup/memory/job/memory.limit_in_bytes": "4096"}
     unlimited = {**first, "/sys/fs/cgroup/memory/job/memory.limit_in_bytes": "9223372036854771712"}
     second = {**meminfo, "/proc/self/cgroup": "0::/job", "/sys/fs/cgroup/job/memory.max": "max", "/sys/fs/cgroup/memory.max": "8192"}
-    sizes = [_linux.memory_bytes(lambda path, f=files: f.get(path, "")) for files in (first, unlimited, second)]
+    sizes = [linux.memory_bytes(lambda path, f=files: f.get(path, "")) for files in (first, unlimited, second)]
     assert sizes == [4096, 1024000, 8192]
 
 
 def test_no_processors_is_an_error() -> None:
     with pytest.raises(OSError, match="/proc/cpuinfo: expected at least one processor, found none"):
-        _linux.from_text(lambda path: "", {0}, "x86_64")
+        linux.from_text(lambda path: "", {0}, "x86_64")
 
 
 def test_nvidia_model_out_of_proc() -> None:
-    assert _nvidia.model_of("Model: \t\t NVIDIA H200\nIRQ:   \t\t 25\nGPU UUID: \t GPU-0\n") == "NVIDIA H200"
-    assert _nvidia.model_of("IRQ: 3") is None
+    assert nvidia.model_of("Model: \t\t NVIDIA H200\nIRQ:   \t\t 25\nGPU UUID: \t GPU-0\n") == "NVIDIA H200"
+    assert nvidia.model_of("IRQ: 3") is None
 
 
 def test_no_driver_is_no_gpu_and_no_note(tmp_path) -> None:
     if sys.platform != "linux" or (tmp_path.parent / "/dev/nvidiactl").exists():
         pytest.skip("a machine with NVIDIA's driver")
-    assert _nvidia.gpus(tmp_path / "none") == ((), ())
+    assert nvidia.gpus(tmp_path / "none") == ((), ())
 
 
 def test_a_gpu_that_nvml_cannot_ask_is_a_fact(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,7 +273,7 @@ def test_a_gpu_that_nvml_cannot_ask_is_a_fact(tmp_path, monkeypatch: pytest.Monk
         raise RuntimeError("Driver/library version mismatch")
 
     monkeypatch.setitem(sys.modules, "pynvml", types.SimpleNamespace(nvmlInit=refuse, __spec__=object()))
-    gpus, notes = _nvidia.gpus(tmp_path)
+    gpus, notes = nvidia.gpus(tmp_path)
     assert gpus == (Gpu("cuda", "NVIDIA A100-SXM4-40GB"),)
     assert notes == ("NVML: Driver/library version mismatch",)
 
@@ -297,7 +297,7 @@ def test_a_gpu_that_answers_only_some_questions(tmp_path, monkeypatch: pytest.Mo
         __spec__=object(),
     )
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    assert _nvidia.gpus(tmp_path) == ((Gpu("cuda", "NVIDIA GB10", 12.1, None),), ())
+    assert nvidia.gpus(tmp_path) == ((Gpu("cuda", "NVIDIA GB10", 12.1, None),), ())
 
 
 def test_this_machine_is_read_once_fast_and_without_frameworks() -> None:

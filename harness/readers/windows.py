@@ -6,8 +6,8 @@ import platform
 import re
 import sys
 
-from harness import _nvidia
 from harness.machine import Core, Gpu, Machine, build
+from harness.readers import nvidia
 
 _KEY = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"
 
@@ -32,7 +32,7 @@ def machine() -> Machine:
     features = [number for number in FEATURES if ctypes.windll.kernel32.IsProcessorFeaturePresent(number)]
     logical = len(psutil.Process().cpu_affinity())
     counts = (min(logical, psutil.cpu_count(logical=False) or logical), logical)
-    gpus, notes = _nvidia.gpus()
+    gpus, notes = nvidia.gpus()
     return from_values(
         values,
         platform.machine(),

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
-from harness import _nvidia
 from harness.machine import Cache, Core, Gpu, Machine, build
+from harness.readers import nvidia
 
 Read = Callable[[str], str]
 
@@ -28,7 +28,7 @@ X86_VENDORS = {"GenuineIntel": "intel", "AuthenticAMD": "amd", "HygonGenuine": "
 
 def machine() -> Machine:
     """This machine."""
-    gpus, notes = _nvidia.gpus()
+    gpus, notes = nvidia.gpus()
     return from_text(read_file, os.sched_getaffinity(0), platform.machine(), gpus, notes)
 
 
