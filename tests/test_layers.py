@@ -31,7 +31,7 @@ MAY_IMPORT = {
     },
     "stats": {"record"},
     "metrics": {"record", "stats"},
-    "targets": {"metrics", "component"},
+    "targets": {"metrics", "component", "settings"},
     "verdict": {"metrics", "parity", "record", "stats", "targets"},
     "claims": {"metrics", "record", "stats", "verdict"},
     "history": {"machine", "metrics", "record", "stats", "verdict"},
