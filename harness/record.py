@@ -22,7 +22,9 @@ from harness.settings import ConfigurationError, Settings, label
 
 SCHEMA = 1
 
-OutcomeKind = Literal["measured", "raised", "crashed", "hung", "out of memory", "not finite", "empty output", "unavailable"]
+OutcomeKind = Literal["measured", "raised", "crashed", "hung", "out of memory", "not finite", "empty output", "untrusted", "unavailable"]
+"""`untrusted`: an independent check contradicts what the implementation's process reported (replayed outputs, inputs
+changed by a call, clocks that disagree)."""
 
 
 @dataclass(frozen=True)

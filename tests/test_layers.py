@@ -24,11 +24,9 @@ MAY_IMPORT = {
     "clock": set(),
     "memory": set(),
     "record": {"parity", "settings"},
-    "worker": {"clock", "component", "memory", "parity", "record", "registry", "settings", "machine"},
-    "reference_cache": {"component", "record"},
-    "measure": {
-        "component", "limits", "machine", "parity", "profile", "record", "reference_cache", "registry", "settings", "state", "worker"
-    },
+    "wire": set(),
+    "worker": {"clock", "component", "memory", "registry", "settings", "state", "wire"},
+    "measure": {"component", "parity", "record", "registry", "settings", "state", "wire"},
     "stats": {"record"},
     "metrics": {"record", "stats"},
     "targets": {"metrics", "component", "settings"},

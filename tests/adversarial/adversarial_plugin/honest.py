@@ -1,0 +1,86 @@
+"""Implementations that behave."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+import numpy as np
+
+from adversarial_plugin.component import FLOAT32, made
+
+
+@contextmanager
+def sorting(settings):
+    yield lambda inputs: {"y": np.sort(inputs["x"], kind="stable")}
+
+
+@contextmanager
+def by_precision(settings):
+    dtype = np.dtype(settings.precision or "float64")
+    yield lambda inputs: {"y": np.sort(inputs["x"].astype(dtype)).astype(np.float64)}
+
+
+@contextmanager
+def twice(settings):
+    def run(inputs):
+        np.sort(inputs["x"], kind="stable")
+        return {"y": np.sort(inputs["x"], kind="stable")}
+
+    yield run
+
+
+@contextmanager
+def streaming(settings):
+    def run(inputs):
+        y = np.sort(inputs["x"])
+        for part in np.array_split(y, 4):
+            time.sleep(0.0005)
+            yield {"y": part}
+
+    yield run
+
+
+@contextmanager
+def turning(settings):
+    """Honours every setting that the component's effects name."""
+    if (settings.batch or 1) > 1:
+        raise ValueError("batch: expected 1")
+    limit = int((settings.longest_audio or 1.0) * 1e4)
+    memory = []
+
+    def run(inputs):
+        if settings.hop == 2.0:
+            memory.append(np.ones(8 << 20))
+        y = np.sort(inputs["x"], kind="stable")
+        threads = [threading.Thread(target=time.sleep, args=(0.02,)) for _ in range((settings.threads or 1) - 1)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if settings.cache is False:
+            time.sleep(0.002)
+        return {"y": y.astype(settings.precision or "float64").astype(np.float64)[:limit]}
+
+    yield run
+
+
+@contextmanager
+def fragile(settings):
+    """Wrong for one kind of input only."""
+
+    def run(inputs):
+        y = np.sort(inputs["x"])
+        return {"y": np.where(y > 1000, 0.0, y) if y.size >= 3 else y}
+
+    yield run
+
+
+EVERY = ("threads", "precision", "batch", "longest_audio", "cache", "hop")
+REFERENCE = made("reference", sorting, role="reference", clock="cpu")
+HONEST = made("honest", by_precision, settings=("precision", "threads"), variants=(FLOAT32,))
+TWICE = made("twice", twice, role="peer")
+STREAMS = made("streams", streaming, clock="wall")
+TURNS = made("turns", turning, settings=EVERY)
+DEAD = made("dead", sorting, settings=EVERY)
+NONE = made("honours_none", sorting)
+FRAGILE = made("fragile", fragile)
