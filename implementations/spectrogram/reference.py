@@ -7,9 +7,9 @@ from 30 to 17000 Hz; log10(1 + x). Settings of mir-aidj/all-in-one (spectrogram.
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,32 @@ def frame_count(samples: int, sample_rate: int) -> int:
 def frame_starts(samples: int, sample_rate: int) -> np.ndarray:
     """First sample of each frame, (frames,) int64: int(i * hop) - 1024; what lies outside the signal counts as zero."""
     hop = sample_rate / FRAMES_PER_SECOND
-    return (np.arange(frame_count(samples, sample_rate)) * hop).astype(np.int64) - FRAME // 2
+    return np.asarray((np.arange(frame_count(samples, sample_rate)) * hop).astype(np.int64) - FRAME // 2)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive frames, and the samples they need: signal[first:last] between `left` and `right` zeros.
+
+    starts: (frames,) int64, counted from the first of those zeros.
+    """
+
+    frames: slice
+    first: int
+    last: int
+    left: int
+    right: int
+    starts: np.ndarray
+
+
+def chunks(samples: int, sample_rate: int, size: int) -> Iterator[Chunk]:
+    """All frames of a signal in order, at most `size` at a time."""
+    starts = frame_starts(samples, sample_rate)
+    for i in range(0, len(starts), size):
+        part = starts[i : i + size]
+        begin, end = int(part[0]), int(part[-1]) + FRAME
+        first, last = max(begin, 0), min(end, samples)
+        yield Chunk(slice(i, i + len(part)), first, last, first - begin, end - last, part - begin)
 
 
 def to_mono(signals: np.ndarray) -> np.ndarray:
@@ -66,7 +91,7 @@ def to_mono(signals: np.ndarray) -> np.ndarray:
         total += signals[:, :, channel]
     if signals.dtype != np.int16:
         return np.asarray(total / total.dtype.type(channels))
-    return (total / channels).astype(np.int16)
+    return np.asarray((total / channels).astype(np.int16))
 
 
 def check_signals(inputs: Inputs) -> tuple[np.ndarray, int]:
@@ -83,7 +108,7 @@ def check_signals(inputs: Inputs) -> tuple[np.ndarray, int]:
             "spectrogram: signals: expected shape (stems, samples) or (stems, samples, channels) with at least one stem and channel, "
             f"found {signals.shape}; a single mono signal is signal[None]"
         )
-    if not isinstance(rate, numbers.Integral) or isinstance(rate, bool):
+    if not isinstance(rate, int | np.integer) or isinstance(rate, bool):
         raise TypeError(f"spectrogram: sample_rate: expected a whole number of Hz, found {rate!r} ({type(rate).__name__})")
     if not RATES[0] <= rate <= RATES[1]:
         raise ValueError(f"spectrogram: sample_rate: expected {RATES[0]} to {RATES[1]} Hz, found {rate}; resample the signal first")
@@ -108,30 +133,31 @@ def check_finite(signals: np.ndarray, spectrogram_sum: float) -> None:
 
 def spectrogram(signals: np.ndarray, sample_rate: int, *, truth: bool = False) -> np.ndarray:
     """(stems, frames, bands) float32 of checked signals; `truth` keeps every step, and the result, in float64."""
+    samples, frames = signals.shape[1], frame_count(signals.shape[1], sample_rate)
     taper = window() / np.iinfo(np.int16).max if signals.dtype == np.int16 else window()
-    if truth and signals.dtype != np.int16:
-        signals = signals.astype(np.float64)
     bank = _filters(sample_rate, np.float64) if truth else filterbank(sample_rate)
-    spectrum_type = np.complex128 if truth else np.complex64  # madmom stores its float64 FFT as complex64
-    mono = to_mono(signals)
-    starts = frame_starts(mono.shape[1], sample_rate) + FRAME // 2
-    padded = np.pad(mono, ((0, 0), (FRAME // 2, FRAME // 2)))
-    result = np.empty((len(mono), len(starts), bank.shape[1]), bank.dtype)
+    # madmom stores its float64 transform as complex64: the magnitudes are float32 from there on.
+    spectrum_type = np.complex128 if truth else np.complex64
+    result = np.empty((len(signals), frames, bank.shape[1]), bank.dtype)
+    magnitudes = np.empty((frames, BINS), bank.dtype)
     with np.errstate(invalid="ignore", over="ignore"):  # check_finite names the sample
-        for stem, signal in enumerate(padded):
-            frames = np.lib.stride_tricks.sliding_window_view(signal, FRAME)
-            for first in range(0, len(starts), CHUNK):
-                part = slice(first, first + CHUNK)
-                spectrum = np.fft.rfft(frames[starts[part]] * taper)[:, :BINS].astype(spectrum_type)
-                result[stem, part] = np.log10(np.abs(spectrum) @ bank + bank.dtype.type(1))
+        for stem in range(len(signals)):
+            for chunk in chunks(samples, sample_rate, CHUNK):
+                part = signals[stem : stem + 1, chunk.first : chunk.last]
+                mono = to_mono(part.astype(np.float64) if truth and part.dtype != np.int16 else part)[0]
+                windows = np.lib.stride_tricks.sliding_window_view(np.pad(mono, (chunk.left, chunk.right)), FRAME)
+                spectrum = np.fft.rfft(windows[chunk.starts] * taper)[:, :BINS]
+                np.abs(spectrum.astype(spectrum_type), out=magnitudes[chunk.frames])
+            # One product for the whole stem: a BLAS sums in another order for another shape, and madmom's shape is this one.
+            result[stem] = np.log10(magnitudes @ bank + bank.dtype.type(1))
         check_finite(signals, float(result.sum(dtype=np.float64)))
     return result
 
 
 @contextmanager
 def load(settings: Settings) -> Iterator[Run]:
-    """Gives `run`; precision="float64" computes the truth instead of madmom's mixture."""
-    check_precision("reference", settings, "float64")
+    """Gives `run`; precision "float32" is madmom's mixture (the default), "float64" the truth."""
+    check_precision("reference", settings, "float32", "float64")
     truth = settings.precision == "float64"
 
     def run(inputs: Inputs) -> Outputs:
