@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from harness.settings import Settings
 
 # Frames at a time, over all stems: what a processor's cache holds; a GPU wants large batches.
-CPU_CHUNK, GPU_CHUNK = 512, 8192
+CPU_CHUNK, GPU_CHUNK = 128, 8192
 BOUND = 5e-6
 
 
@@ -102,7 +102,7 @@ def _constants(rate: int, integer: bool) -> tuple[mx.array, list[tuple[Block, mx
     import mlx.core as mx
 
     taper: Any = window() / np.iinfo(np.int16).max if integer else window()
-    return mx.array(taper.astype(np.float32)), [(block, mx.array(block.weights)) for block in filter_blocks(rate, 4)]
+    return mx.array(taper.astype(np.float32)), [(block, mx.array(block.weights)) for block in filter_blocks(rate, 16)]
 
 
 IMPLEMENTATION = Implementation(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from harness.settings import Settings
 
 # Frames at a time, over all stems: what a core's cache holds; a GPU wants large batches.
-CPU_CHUNK, GPU_CHUNK = 256, 16384
+CPU_CHUNK, GPU_CHUNK = 128, 16384
 FLOAT32_BOUND = 5e-6
 
 
@@ -61,7 +61,9 @@ def spectrogram(
         else:
             frames = windows[:, torch.from_numpy(chunk.starts).to(samples.device)]
         spectrum = torch.fft.rfft(frames * taper)[..., : blocks[-1][0].last]
-        magnitudes = spectrum.to(torch.complex64).abs()
+        spectrum = spectrum.to(torch.complex64)
+        # abs() guards against overflow of squares from 1e19 on, and takes three times as long.
+        magnitudes = torch.addcmul(spectrum.real * spectrum.real, spectrum.imag, spectrum.imag).sqrt_()
         for block, weights in blocks:
             result[:, chunk.frames, block.bands] = magnitudes[..., block.first : block.last] @ weights
     result = result.add_(1).log10_()
