@@ -1,0 +1,30 @@
+"""Optimized audio-ML components, usable without the harness; each name is imported when it is first asked for.
+
+`log_spectrogram(signals, sample_rate)` and `DBNDownBeatTrackingProcessor` (madmom's interface). Functions have names of their own
+because `implementations.spectrogram` and its like are packages: a module that is called is nothing a type checker or a reader expects.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from implementations.spectrogram import log_spectrogram as log_spectrogram
+
+_HOMES = {
+    "log_spectrogram": "implementations.spectrogram",
+    "DBNDownBeatTrackingProcessor": "implementations.dbn.processor",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'implementations' has no attribute {name!r}; it offers {', '.join(_HOMES)}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.component import Approximate, Implementation, Inputs, Metric, Outputs, Requires, Run, Variant
+from harness.component import Implementation, Inputs, Outputs, Requires, Run
 from implementations._madmom import madmom_module
+from implementations.spectrogram.component import FLOAT32
 from implementations.spectrogram.reference import (
     BINS,
     CHUNK,
@@ -125,16 +126,6 @@ LIBROSA = Implementation(
     load=load_librosa,
     requires=Requires(packages=("librosa",)),
     settings=("precision",),
-    variants=(
-        Variant(
-            {"precision": "float32"},
-            {
-                "spectrogram": Approximate(
-                    Metric("max_abs_difference", at_most=5e-6),
-                    "librosa's own choice: a float32 transform leaves noise of 1e-7 of the strongest bin in the weak ones",
-                )
-            },
-        ),
-    ),
+    variants=(FLOAT32,),
     description="librosa.stft (ISC), then the same filters",
 )
