@@ -102,6 +102,13 @@ class Machine:
         """Model or part numbers of the kinds of core, fastest first."""
         return tuple(dict.fromkeys(core.model for core in self.cores))
 
+    @property
+    def performance_cores(self) -> int:
+        """Physical cores of the fastest kind; the other kinds have one thread per core on every processor known."""
+        others = sum(core.count for core in self.cores if (core.kind, core.model) != (self.cores[0].kind, self.cores[0].model))
+        fast = self.logical_cores - others
+        return max(1, min(fast, self.physical_cores - others)) if fast > 0 else self.physical_cores
+
     @functools.cached_property
     def identity(self) -> str:
         """SHA-256 over what every reader of this machine agrees on.
