@@ -174,7 +174,7 @@ def _row(item: Planned, records: Sequence[Record], ratios: Mapping[str, Value], 
     # A wrong result has no time: that a peer computes something else is information, and so is its time.
     if item.role == "optimized" and same.state != "pass":
         metrics = {name: Absent("withheld: parity did not pass") if about(name).time else value for name, value in metrics.items()}
-    mine = [target for target in targets if _applies(target, item)]
+    mine = [target for target in targets if applies(target, item)]
     stopped = "it did not run as planned" if ran.state in ("fail", "invalid") or not measured else ""
     wrong = "parity did not pass" if item.role != "peer" and same.state != "pass" else ""
     judged = tuple(_target(target, metrics, measured, stopped=stopped, wrong=wrong) for target in mine)
@@ -243,7 +243,8 @@ def _noise(metric: str, records: Sequence[Record]) -> str:
     return f"the machine was busy: {busy[0]}" if busy and kind == "absolute" else ""
 
 
-def _applies(target: Target, item: Planned) -> bool:
+def applies(target: Target, item: Planned) -> bool:
+    """Whether a target bounds this row on this case."""
     if target.component != item.component or target.case not in (None, item.case):
         return False
     if any(_plain(item.settings.get(name)) != _plain(value) for name, value in target.settings.items()):
@@ -282,7 +283,7 @@ def _unjudged(plan: Plan, targets: Iterable[Target]) -> list[str]:
     components = {item.component for item in plan.planned}
     notes = []
     for target in targets:
-        if target.component in components and not any(_applies(target, item) for item in plan.planned):
+        if target.component in components and not any(applies(target, item) for item in plan.planned):
             reasons = [
                 item.reason
                 for item in (*plan.unavailable, *plan.left_out)
