@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "targets": {"metrics", "component", "settings"},
     "verdict": {"metrics", "parity", "record", "stats", "targets"},
     "claims": {"metrics", "record", "stats", "verdict"},
-    "history": {"machine", "metrics", "record", "stats", "verdict"},
+    "history": {"machine", "metrics", "record", "settings", "stats", "targets", "verdict"},
     "report": {"claims", "metrics", "parity", "record", "stats", "targets", "verdict"},
 }
 DOORS = {"cli", "pytest_plugin"}

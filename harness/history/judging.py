@@ -1,0 +1,122 @@
+"""Judging what the history holds: the same questions, targets and verdicts as for a session's records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import metrics
+from harness.history import naming
+from harness.history.files import HistoryError, Point, SeriesName, check_machine, read
+from harness.history.publish import entry
+from harness.metrics import Absent, Value
+from harness.record import Plan, Planned
+from harness.stats import LEAST_LAUNCHES
+from harness.targets import Target, in_force
+from harness.verdict import Answer, Problem, Row, Verdicts, answer_target, applies
+
+if TYPE_CHECKING:
+    from harness.machine import Machine
+
+
+class NothingStored(HistoryError):
+    """The history of this machine holds nothing to judge: nothing was measured, which is never a pass."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the history of one machine holds of one commit, by line of the expected set.
+
+    values: each stored metric; Absent where it failed or was skipped. failing: how many outputs were wrong; a line that is
+    missing there was never judged on parity, and has no times that count.
+    """
+
+    machine: str
+    commit: str
+    date_ms: int
+    values: Mapping[metrics.Key, Mapping[str, Value]]
+    failing: Mapping[metrics.Key, int]
+
+
+def points_for_judging(results_dir: Path, machine: Machine, commit: str | None = None) -> Stored:
+    """What the history says of this machine at a commit: the newest that has results, or the one that begins with `commit`.
+
+    Several environments of one commit: the worst counts. HistoryError where the folder belongs to another machine,
+    NothingStored where there is nothing.
+    """
+    check_machine(results_dir, entry(machine))
+    points = read(results_dir, machine.name)
+    chosen = [point for point in points if commit is None or point.commit.startswith(commit)]
+    if not chosen:
+        known = ", ".join(dict.fromkeys(point.commit[:8] for point in points)) or "none"
+        raise NothingStored(
+            f"{results_dir / machine.name}: no results{f' of commit {commit}' if commit else ''}; commits with results: {known}; "
+            "run `harness run --record` on a clean commit, or `asv run`"
+        )
+    newest = chosen[-1]
+    cells: dict[metrics.Key, dict[str, dict[SeriesName, list[Point]]]] = {}
+    for point in chosen:
+        # What was skipped was not measured: it is missing from its line, as if it had never been tried.
+        if point.commit == newest.commit and point.state != "skipped":
+            of_line = cells.setdefault(naming.line(point.key), {})
+            of_line.setdefault(point.key.metric, {}).setdefault(point.key.series, []).append(point)
+    failing = {}
+    for line, of_line in cells.items():
+        wrong = [1 if point.value is None else int(point.value) for point in of_line.pop(naming.PARITY, {}).get("upper", [])]
+        if wrong:
+            failing[line] = max(wrong)
+    values = {line: {naming.original_name(name): _value(name, found) for name, found in of_line.items()} for line, of_line in cells.items()}
+    return Stored(machine.name, newest.commit, newest.date_ms, values, failing)
+
+
+def judge_stored(plan: Plan, stored: Stored, targets: Iterable[Target], profiles: Sequence[str]) -> Verdicts:
+    """The verdicts over a history. plan: what should be there; a planned row that the history lacks is missing, never green."""
+    if plan.machine != stored.machine:
+        message = f"the history of machine {stored.machine} cannot be judged on {plan.machine}: measure here"
+        return Verdicts(plan, (), (Problem("invalid", message),))
+    bounds = in_force(targets, profiles)
+    rows = tuple(_row(item, stored, bounds) for item in plan.planned)
+    empty = [Problem("missing", f"commit {stored.commit[:8]} has nothing of what was planned")] if all(row.missing for row in rows) else []
+    expected = {metrics.key(item) for item in plan.planned}
+    extra = sorted((line[0], line[1], line[2]) for line in stored.values if line not in expected)
+    notes = [f"in the history, not in the plan, not judged: {component} {row} on {case}" for component, row, case in extra]
+    return Verdicts(plan, rows, tuple(empty), tuple(notes))
+
+
+def _value(stored: str, found: Mapping[SeriesName, Sequence[Point]]) -> Value:
+    """The interval behind `upper` and `estimate`: over launches it is symmetric, of what is positive in logarithms."""
+    uppers, estimates = found.get("upper", ()), found.get("estimate", ())
+    states = {point.state for point in (*uppers, *estimates)}
+    if "failed" in states:
+        return Absent("stored as failed: it crashed, or its result was wrong")
+    ends = [point.value for point in uppers if point.value is not None]
+    middles = [point for point in estimates if point.value is not None]
+    if not ends or not middles:
+        return Absent("an end of its interval is not in the history")
+    worst = max(middles, key=lambda point: point.value or 0.0)
+    middle, high = worst.value or 0.0, max(ends)
+    low = middle * middle / high if middle > 0 and high > 0 else 2 * middle - high
+    return naming.from_stored(stored, low, middle, high, max(worst.launches, LEAST_LAUNCHES))
+
+
+def _row(item: Planned, stored: Stored, targets: Sequence[Target]) -> Row:
+    line = metrics.key(item)
+    values, failing = stored.values.get(line), stored.failing.get(line)
+    if values is None:
+        message = f"commit {stored.commit[:8]} has no results of it (unavailable then, or renamed since): measure it"
+        return Row(item, (Answer("run", "inconclusive", message),), missing=True)
+    if failing is None:
+        same = Answer("parity", "inconclusive", "no parity is stored beside its times: they are not judged")
+    elif failing:
+        same = Answer("parity", "fail", f"{failing} outputs were wrong, or the run failed, at commit {stored.commit[:8]}")
+    else:
+        same = Answer("parity", "pass")
+    answers = []
+    for target in targets:
+        if applies(target, item):
+            value = values.get(target.metric, Absent("it is not in the history"))
+            wrong = same.state != "pass" and metrics.about(target.metric).time and item.role != "peer"
+            answers.append(answer_target(target, value, unjudged="parity did not pass" if wrong else ""))
+    return Row(item, (same, *(answers or [Answer("target", "no target")])), values)

@@ -1,0 +1,203 @@
+"""Records into history: pooled per commit, less is better, no time without passing parity.
+
+Stored for each tracked metric of a row on a case: `upper`, the unfavourable end of the interval over launches, which targets
+are held against; `estimate`; and `ratio` to the reference of the same sessions, which steps are looked for in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import metrics
+from harness.history import naming
+from harness.history.files import Key, Point, SeriesName, State, check_machine, write
+from harness.history.publish import entry
+from harness.metrics import SPEEDUP, Absent, Value, rejected_share
+from harness.record import Record
+from harness.stats import Interval
+from harness.verdict import MOST_REJECTED
+
+if TYPE_CHECKING:
+    from harness.machine import Machine
+    from harness.targets import Target
+
+OWN_AUDIO = "input-"
+
+Lines = Mapping[metrics.Key, Sequence[Record]]
+Values = Mapping[metrics.Key, Mapping[str, Value]]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Records, or one metric of theirs, that did not become history, and why."""
+
+    component: str
+    row: str
+    case: str
+    commit: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Projected:
+    """What a projection wrote, and what it refused with the number of records each refusal stands for."""
+
+    files: tuple[Path, ...]
+    points: tuple[Point, ...]
+    refused: Mapping[Refused, int]
+
+
+def project(records: Iterable[Record], results_dir: Path, machine: Machine, targets: Iterable[Target] = ()) -> Projected:
+    """Write what `records` say into the history of this machine; controls are no results and are left out.
+
+    All records of one commit and environment are pooled, so give all there are, not the newest alone: a projected number
+    replaces the stored one. HistoryError where the folder of this machine's name belongs to another machine.
+    """
+    check_machine(results_dir, entry(machine))
+    refused: Counter[Refused] = Counter()
+    pools: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        reason = _refusal(record, machine.name)
+        if reason:
+            refused[Refused(record.component, record.row, record.case, record.commit, reason)] += 1
+        elif not record.control:
+            pools.setdefault((record.commit, naming.environment_name(record.environment)), []).append(record)
+    files: list[Path] = []
+    points: list[Point] = []
+    known = tuple(targets)
+    for (_, environment), pool in pools.items():
+        found, without = points_of(pool, known)
+        files += write(results_dir, entry(machine), naming.python_version(pool[0].environment), environment, found)
+        points += found
+        refused.update(without)
+    return Projected(tuple(files), tuple(points), dict(refused))
+
+
+def points_of(records: Sequence[Record], targets: Iterable[Target] = ()) -> tuple[list[Point], list[Refused]]:
+    """The points of one commit's records, from any number of sessions, rows and cases; pure.
+
+    A row whose newest session crashed, hung or failed parity is stored as failed: it has no times at all. Launches on a busy
+    machine give no absolute time, and none whose blocks were mostly rejected gives a ratio.
+    """
+    lines: dict[metrics.Key, list[Record]] = {}
+    for record in records:
+        lines.setdefault(metrics.key(record), []).append(record)
+    values = _values(records)
+    tracked = naming.tracked(targets)
+    points: list[Point] = []
+    refused: list[Refused] = []
+    for key, group in lines.items():
+        latest = max(group, key=lambda record: (record.started, record.session))
+        wrong = max(failing(record) for record in group if record.session == latest.session)
+        points.append(_point(latest, naming.PARITY, "upper", float(wrong), unit="failed outputs"))
+        for metric, better in tracked.get(latest.component, naming.always()).items():
+            stored, found = naming.stored_name(metric, better), values[key].get(metric, Absent("no launch measured it"))
+            if wrong:
+                points += [_point(latest, stored, series, None, state="failed") for series in ("upper", "estimate")]
+            elif isinstance(found, Absent):
+                refused.append(_refuse(latest, f"{metric}: {found.reason}"))
+            elif not found.bounded or not math.isfinite(sum(naming.to_stored(stored, found))):
+                refused.append(_refuse(latest, f"{metric}: {found.reason or f'found {found.point:g}'}"))
+            else:
+                points += _measured(latest, stored, found, _ratio(metric, key, values, lines))
+    return points, refused
+
+
+def failing(record: Record) -> int:
+    """How many outputs are wrong. A launch that ended badly counts as one, and so does one that was compared with nothing,
+    unless it is the reference itself."""
+    if record.outcome.kind != "measured" or not (record.parity or record.role == "reference"):
+        return 1
+    return sum(not result.passed for result in record.parity)
+
+
+def _refusal(record: Record, machine: str) -> str:
+    if record.machine != machine:
+        return f"measured on another machine ({record.machine})"
+    if not record.commit or record.commit_date_ms is None:
+        return "no commit: kept as a record only"
+    if record.dirty:
+        return f"uncommitted changes at {record.commit[:8]}: kept as a record only"
+    return "the user's own audio never enters the history" if record.case.startswith(OWN_AUDIO) else ""
+
+
+def _refuse(record: Record, reason: str) -> Refused:
+    return Refused(record.component, record.row, record.case, record.commit, reason)
+
+
+def _values(records: Sequence[Record]) -> dict[metrics.Key, dict[str, Value]]:
+    """Every metric of every line, from the launches that are fit for it."""
+    good = [record for record in records if failing(record) == 0]
+    fair = [record for record in good if rejected_share(record.samples.blocks) <= MOST_REJECTED]
+    quiet = [record for record in fair if not record.state.get("busy")]
+    found: dict[metrics.Key, dict[str, Value]] = {metrics.key(record): {} for record in records}
+    for key, ratios in metrics.speedups(_one_session(fair)).items():
+        found[key] |= ratios
+    for key, values in found.items():
+        own = [record for record in good if metrics.key(record) == key]
+        calm = [record for record in quiet if metrics.key(record) == key]
+        values |= {name: value for name, value in metrics.metrics_of(own).items() if not metrics.about(name).noise}
+        values |= {name: value for name, value in metrics.metrics_of(calm).items() if metrics.about(name).noise}
+        if own and not calm:
+            busy = Absent(f"the machine was busy in each of {len(own)} launches")
+            values |= {name: busy for name, about in metrics.METRICS.items() if about.noise}
+    return found
+
+
+def _one_session(records: Sequence[Record]) -> list[Record]:
+    """The records as one session with its launches numbered through; what ran together still pairs."""
+    numbers = {pair: number for number, pair in enumerate(dict.fromkeys((record.session, record.launch) for record in records))}
+    return [dataclasses.replace(record, session="", launch=numbers[record.session, record.launch]) for record in records]
+
+
+def _ratio(metric: str, key: metrics.Key, values: Values, lines: Lines) -> Interval | float | None:
+    """A time or size relative to the reference's, less is better; None where there is no reference beside it.
+
+    Seconds per call are paired by round, so they have an interval of their own.
+    """
+    if metric == "seconds_per_call":
+        speedup = values[key].get(f"{SPEEDUP}reference")
+        if isinstance(speedup, Interval) and speedup.low and speedup.high:
+            return Interval(1 / speedup.point, 1 / speedup.high, 1 / speedup.low, speedup.n)
+        return None
+    record, own = lines[key][0], values[key][metric]
+    for other, group in lines.items():
+        beside = group[0].role == "reference" and not group[0].variant and (other[0], other[2]) == (record.component, record.case)
+        base = values[other].get(metric)
+        if beside and other != key and metrics.about(metric).better == "less" and isinstance(base, Interval) and isinstance(own, Interval):
+            return own.point / base.point if base.point > 0 and own.point > 0 else None
+    return None
+
+
+def _measured(record: Record, stored: str, found: Interval, ratio: Interval | float | None) -> list[Point]:
+    low, point, high = naming.to_stored(stored, found)
+    points = [_point(record, stored, "upper", high, launches=found.n)]
+    points.append(_point(record, stored, "estimate", point, interval=(low, high), launches=found.n))
+    if isinstance(ratio, Interval):
+        ends = None if ratio.low is None or ratio.high is None else (ratio.low, ratio.high)
+        points.append(_point(record, stored, "ratio", ratio.point, interval=ends, launches=ratio.n, unit="x"))
+    elif ratio is not None:
+        points.append(_point(record, stored, "ratio", ratio, launches=found.n, unit="x"))
+    return points
+
+
+def _point(
+    record: Record,
+    stored: str,
+    series: SeriesName,
+    value: float | None,
+    *,
+    interval: tuple[float, float] | None = None,
+    launches: int = 0,
+    state: State = "measured",
+    unit: str = "",
+) -> Point:
+    key = Key(record.component, stored, series, naming.implementation(record), record.case)
+    unit = unit or naming.unit(stored)
+    return Point(key, record.commit, record.commit_date_ms or 0, value, state, interval, launches, str(record.contract), unit)
