@@ -1,0 +1,72 @@
+// What the kernels and the decoder share: the model of one bar length, the densities by class, and the tables of scores.
+//
+// A bar's states are chains: for each beat and tempo, `interval` states that only advance. So a path is a sequence of entries
+// (frame, beat, tempo), and the only choices are the tempi at the entries (an explicit-duration, or semi-Markov, model).
+#pragma once
+
+#include <cstdint>
+
+namespace dbn {
+
+// One bar length. The tables belong to the caller.
+struct Model {
+    int beats, tempi;
+    int shortest, longest;          // of the intervals
+    const int32_t* intervals;       // (tempi) frames, each at least 1
+    const int32_t* heads;           // (beats, tempi) states at a chain's start that observe a beat, at least 1; the others observe none
+    const double* log_transitions;  // (tempi from, tempi to), -inf where there is none
+    const int32_t* sources;         // (tempi to, 2) the first tempo that leads here, and the last + 1
+    double log_initial;             // of each state before frame 0
+};
+
+// Frames computed together by SIMD. Beats shorter than that fill only a part of a block: within one block no frame may depend on another.
+constexpr int EXACT_BLOCK = 24;
+constexpr int FIXED_BLOCK = 16;
+
+// Log densities by class (no beat, beat, downbeat) from frame 0, each with longest + EXACT_BLOCK zeros before and after:
+// a chain entered before frame 0 or left after the end adds nothing there.
+struct Densities {
+    int64_t frames;
+    const double* by_class[3];
+
+    const double* head(int beat) const { return by_class[beat == 0 ? 2 : 1]; }
+};
+
+// One value per chain and frame: that of frame t at data[chain * stride + t - first_frame], chain = beat * tempi + tempo.
+template <class Value>
+struct Rows {
+    Value* data;
+    int64_t stride, first_frame;
+
+    Value* at(int64_t chain, int64_t frame) const { return data + chain * stride + (frame - first_frame); }
+};
+
+struct State {
+    int beat, tempo;
+    int64_t entry;  // frame in which its chain was entered
+    double score;
+};
+
+// Scores in whole multiples of a small unit, so that adding is exact, relative to the path that observes no beat in any frame.
+template <class Value>
+struct Fixed {
+    const Value* transitions;   // (tempi from, tempi to)
+    const Value* const* gains;  // (chains) what a chain entered in a frame gains by its head, from frame 0
+    Value floor;                // of a score at an entry
+    Value* scratch;             // (tempi, FIXED_BLOCK)
+};
+
+// The loops that are compiled once per dispatch level.
+struct Kernel {
+    // Scores at the entries of frames [begin, end) from those of the `longest` frames before, with madmom's sums in madmom's order;
+    // choices: the tempo each entry comes from, (frame / step, chain, frame % step) for step = min(EXACT_BLOCK, shortest).
+    void (*exact8)(const Model&, const Densities&, const Rows<double>&, int64_t begin, int64_t end, double* scratch, uint8_t* choices);
+    void (*exact16)(const Model&, const Densities&, const Rows<double>&, int64_t begin, int64_t end, double* scratch, uint16_t* choices);
+    // The first of the best states in the last frame.
+    State (*exact_last)(const Model&, const Densities&, const Rows<double>&, double* scratch);
+    // The same as exact, in fixed point, with the head's gain already added to each entry's score, and without choices.
+    void (*fixed32)(const Model&, const Fixed<int32_t>&, const Rows<int32_t>&, int64_t begin, int64_t end);
+    void (*fixed64)(const Model&, const Fixed<int64_t>&, const Rows<int64_t>&, int64_t begin, int64_t end);
+};
+
+}  // namespace dbn
