@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -128,8 +128,9 @@ def _targets(
     found: dict[tuple[object, ...], str] = {}
     targets = []
     for number, entry in enumerate(entries, 1):
-        place = f"{where}: entry {number} ({entry.get('metric', 'no metric')})"
-        target = _target(entry, component, implementations, profiles, place=place, override=override)
+        origin = f"{where}: entry {number}"
+        place = f"{origin} ({entry.get('metric', 'no metric')})"
+        target = replace(_target(entry, component, implementations, profiles, place=place), origin=origin, override=override)
         same = (target.profile, target.bounds)
         if same in found:
             raise TargetError(f"{place}: bounds the same as {found[same]}; keep one of them")
@@ -139,13 +140,7 @@ def _targets(
 
 
 def _target(
-    entry: Mapping[str, Any],
-    component: Component,
-    implementations: Sequence[Implementation],
-    profiles: Collection[str],
-    *,
-    place: str,
-    override: bool,
+    entry: Mapping[str, Any], component: Component, implementations: Sequence[Implementation], profiles: Collection[str], *, place: str
 ) -> Target:
     unknown = sorted(set(entry) - set(_KEYS) - {"at_most", "at_least"})
     if unknown:
@@ -170,7 +165,7 @@ def _target(
     return Target(
         component=component.name, profile=entry["profile"], metric=entry["metric"], source=entry["source"], kind=entry["kind"],
         at_most=entry.get("at_most"), at_least=entry.get("at_least"), implementation=entry.get("implementation"),
-        case=entry.get("case"), settings=entry.get("settings", {}), origin=place, override=override,
+        case=entry.get("case"), settings=entry.get("settings", {}),
     )  # fmt: skip
 
 

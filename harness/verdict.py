@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from harness.metrics import SPEEDUP, Absent, Key, Value, about, floor_value, key, metrics_of, rejected_share, speedups
+from harness.parity import ParityResult
 from harness.record import Build, Floor, Plan, Planned, Record
 from harness.targets import Target, in_force
 
@@ -46,12 +47,14 @@ class Answer:
 class Row:
     """All that is known of one row on one case.
 
-    launches: how many measured it. missing: fewer than planned left a record. metrics: times are absent where parity did not pass.
+    launches: how many measured it. missing: fewer than planned left a record. metrics: times are absent where parity did not
+    pass. parity: the results per output of the first launch that failed, else of the last.
     """
 
     planned: Planned
     answers: tuple[Answer, ...]
     metrics: Mapping[str, Value] = field(default_factory=dict)
+    parity: tuple[ParityResult, ...] = ()
     launches: int = 0
     missing: bool = False
     unit: str = ""
@@ -158,11 +161,11 @@ def answer_target(target: Target, value: Value, *, unjudged: str = "", floor: fl
         return answer("inconclusive", f"{found}: the bound lies inside the interval of {value.n} launches; measure more of them")
     beyond = floor is not None and ((floor > target.bound) if less else (floor < target.bound))
     notes = (f"unreachable: this machine allows {floor:.4g} at best",) if beyond else ()
-    return answer("fail", f"{found} ({target.kind}: {target.source})", notes)
+    return answer("fail", f"{found} ({target.kind}: {target.source}; bound set in {target.origin})", notes)
 
 
 def reproduce(item: Planned) -> str:
-    """The command that shows a parity failure again."""
+    """The command that shows a failure of the row again."""
     return f"harness run {item.component}.{item.implementation} --only parity"
 
 
@@ -179,8 +182,10 @@ def _row(item: Planned, records: Sequence[Record], ratios: Mapping[str, Value], 
     wrong = "parity did not pass" if item.role != "peer" and same.state != "pass" else ""
     judged = tuple(_target(target, metrics, measured, stopped=stopped, wrong=wrong) for target in mine)
     first = measured[0] if measured else None
+    wanting = [record.parity for record in records if not all(result.passed for result in record.parity)]
+    shown = [*wanting, *reversed([record.parity for record in records if record.parity]), ()]
     return Row(
-        item, (ran, same, *(judged or (Answer("target", "no target"),))), metrics, len({r.launch for r in measured}), missing,
+        item, (ran, same, *(judged or (Answer("target", "no target"),))), metrics, shown[0], len({r.launch for r in measured}), missing,
         first.unit if first else "", first.build if first else None, first.floor if first else None,
     )  # fmt: skip
 

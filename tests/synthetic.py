@@ -49,12 +49,13 @@ def record(
     floor: float | None = None,
     peak: int | None = 300_000_000,
     audio: float | None = 1.0,
+    jitter: float = 0.01,
     **fields: Any,
 ) -> Record:
     """One launch; a measured one carries passing parity unless told otherwise."""
     role = role or {"reference": "reference", "madmom": "peer", "librosa": "peer"}.get(implementation, "optimized")
     # Launches differ by memory layout.
-    seconds *= 1 + 0.01 * launch
+    seconds *= 1 + jitter * launch
     samples = Samples(
         load=Timing(0.2, 0.2),
         cold=Timing(3 * seconds, 3 * seconds),

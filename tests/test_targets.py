@@ -53,7 +53,7 @@ def test_an_entry_becomes_a_target(tmp_path: Path) -> None:
     assert target == Target(
         component="toy", profile="any", metric="speedup_over_madmom", source="the document", kind="stated", at_least=25,
         implementation="native", case="long", settings={"threads": 2},
-        origin=f"{tmp_path / 'targets.toml'}: entry 1 (speedup_over_madmom)",
+        origin=f"{tmp_path / 'targets.toml'}: entry 1",
     )  # fmt: skip
     assert target.words == "speedup_over_madmom >= 25"
 
@@ -118,7 +118,7 @@ def test_overrides_come_from_pyproject(tmp_path: Path) -> None:
     path.write_text(entry(at_most=0.2).replace("[[target]]", "[[tool.harness.targets.toy]]"))
     (target,) = load_overrides(path, {"toy": (component(), IMPLEMENTATIONS)}, PROFILES)
     assert (target.at_most, target.override) == (0.2, True)
-    assert target.origin == f"{path}: tool.harness.targets.toy: entry 1 (rtf)"
+    assert target.origin == f"{path}: tool.harness.targets.toy: entry 1"
     path.write_text("[project]\nname = 'x'\n")
     assert load_overrides(path, {}, PROFILES) == ()
 

@@ -66,7 +66,7 @@ def test_a_planted_bad_point_fails_with_its_source() -> None:
     answer = one(verdicts, "target")
     assert answer.state == "fail"
     assert answer.message.startswith("seconds_per_call <= 0.02: found 0.0505 [")
-    assert answer.message.endswith("(stated: the document)")
+    assert answer.message.endswith("(stated: the document; bound set in targets.toml: entry 1)")
     assert exit_code(verdicts) == 1
 
 

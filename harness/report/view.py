@@ -1,0 +1,230 @@
+"""What a report shows, before it has a format: groups of lines, notes, and what to do next. All text is clean already."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.metrics import SPEEDUP, Absent
+from harness.record import Plan
+from harness.report import text
+from harness.stats import Interval
+from harness.verdict import Answer, Row, State, Verdicts, exit_code, reproduce
+
+COLUMNS = (("row",), ("parity",), ("speed-up over",), ("RTF",), ("p50", "p99"), ("peak", "limit"), ("verdict", "targets"))
+
+WORDS: Mapping[int, str] = {
+    0: "pass", 1: "fail", 3: "inconclusive", 4: "invalid", 5: "nothing, or less than planned, was measured",
+}  # fmt: skip
+
+EXACT = ""
+APPROXIMATE = "approximate: another contract on purpose, not to be ranked with the rows above"
+OTHERS = "peers (*) whose result differs from the reference: for information"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table: for each of COLUMNS the lines of its cell."""
+
+    cells: tuple[tuple[str, ...], ...]
+    state: State
+    role: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one component and case that may be compared with each other; `kind` is the heading of a block of its own."""
+
+    component: str
+    case: str
+    kind: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Note:
+    """One thing to know: about which row, and the command that shows it again (may be empty)."""
+
+    state: State | None
+    where: str
+    message: str
+    command: str = ""
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The expected set in words: what is measured, what cannot be, what is left out and why."""
+    lines = [f"session {text.clean(plan.session)} on {text.clean(plan.machine)}, profile {text.clean(plan.profile)}"]
+    for component in dict.fromkeys(item.component for item in plan.planned):
+        mine = [item for item in plan.planned if item.component == component]
+        rows, cases = dict.fromkeys(item.row for item in mine), dict.fromkeys(item.case for item in mine)
+        launches = max(item.launches for item in mine)
+        lines.append(text.clean(f"{component}: {', '.join(rows)}; on {', '.join(cases)}; {launches} launches each"))
+    lines += _by_reason("unavailable", plan.unavailable)
+    return lines + _by_reason("left out", plan.left_out)
+
+
+def groups(verdicts: Verdicts) -> list[Group]:
+    """The table: per component and case the exact rows fastest first, then approximate rows and differing peers in blocks of their own."""
+    found = []
+    differing = {(row.planned.component, row.planned.case, row.planned.row) for row in verdicts.rows if _kind(row) == OTHERS}
+    for component, case in dict.fromkeys((row.planned.component, row.planned.case) for row in verdicts.rows):
+        starred = {name for a, b, name in differing if (a, b) == (component, case)}
+        mine = [row for row in verdicts.rows if (row.planned.component, row.planned.case) == (component, case)]
+        for kind in (EXACT, APPROXIMATE, OTHERS):
+            block = sorted((row for row in mine if _kind(row) == kind), key=_rank)
+            if block:
+                found.append(Group(text.clean(component), text.clean(case), kind, tuple(line(row, starred) for row in block)))
+    return found
+
+
+def line(row: Row, starred: Collection[str] = ()) -> Line:
+    """One row in cells; a speed-up over a starred base (its result differs) carries a star."""
+    metrics = row.metrics
+    cells = (
+        (text.clean(_name(row)),),
+        _parity(row),
+        _speedups(row, starred),
+        (text.point("rtf", metrics.get("rtf")),),
+        tuple(text.point(name, metrics.get(name)) for name in ("latency_p50_seconds", "latency_p99_seconds")),
+        (text.point("peak_bytes", metrics.get("peak_bytes")), *_limit(row)),
+        _verdict(row),
+    )
+    return Line(cells, row.state, row.planned.role)
+
+
+def notes(verdicts: Verdicts) -> list[Note]:
+    """Why each row that is not green is not, session-wide problems first; then what was not judged at all."""
+    found = [Note("invalid" if problem.state == "invalid" else "inconclusive", "session", text.sentence(problem.message))
+             for problem in verdicts.problems]  # fmt: skip
+    for row in verdicts.rows:
+        where = text.clean(f"{row.planned.component}.{_name(row)} on {row.planned.case}")
+        for answer in _first_causes(row):
+            command = reproduce(row.planned) if answer.question in ("run", "parity") and answer.state == "fail" else ""
+            state = answer.state if answer in row.judged else None
+            beside = f" ({'; '.join(answer.notes)})" if answer.notes else ""
+            message = f"{answer.question}: {answer.message}{beside}" + ("" if state else " (a peer: for information)")
+            found.append(Note(state, where, text.sentence(message), text.clean(command)))
+    return sorted(found, key=_urgency) + [Note(None, "", text.sentence(note)) for note in verdicts.notes]
+
+
+def next_steps(verdicts: Verdicts) -> list[str]:
+    """What to do next: each says what happened, why it matters and the command."""
+    answers = [(row, answer) for row in verdicts.rows for answer in row.judged]
+    steps = []
+    if exit_code(verdicts) == 5:
+        steps.append("less than planned was measured, so this is not a pass: run it again with `harness run`")
+    wrong = [row for row, a in answers if a.question == "parity" and a.state == "fail"]
+    if wrong:
+        steps.append(f"a result is wrong, so its times are withheld: see it again with `{text.clean(reproduce(wrong[0].planned))}`")
+    slow = [row for row, a in answers if a.question == "target" and a.state == "fail"]
+    if slow:
+        name = text.clean(f"{slow[0].planned.component}.{slow[0].planned.implementation}")
+        steps.append(f"a target is missed: see where the time goes with `harness explain {name}`")
+    if any("the machine was busy" in a.message for _, a in answers):
+        steps.append("the machine was busy and times on it say little: stop other work and run `harness run` again")
+    elif any("the bound lies inside the interval" in a.message for _, a in answers):
+        steps.append("a bound lies inside its interval: a quieter machine or more launches decide it")
+    rows = [row for row in verdicts.rows if row.planned.role == "optimized"]
+    if any(isinstance(row.metrics.get("limit_share"), Absent) and "machine --limits" in _reason(row) for row in rows):
+        steps.append("this machine's ceilings are unknown: `harness machine --limits` measures them once, then each row shows its share")
+    if not steps and exit_code(verdicts) == 0:
+        steps.append("keep this as history with `harness run --record` on a clean commit, and draw it with `harness publish`")
+    return steps
+
+
+def summary(verdicts: Verdicts) -> str:
+    """The outcome in one line, with the exit code."""
+    code, counts = exit_code(verdicts), dict.fromkeys(("pass", "fail", "inconclusive", "invalid", "no target"), 0)
+    for row in verdicts.rows:
+        if row.planned.role == "optimized":
+            counts[row.state] += 1
+    shown = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "none"
+    failed = [a.question for row in verdicts.rows for a in row.judged if a.state == "fail"]
+    kinds = f" ({', '.join(dict.fromkeys('crash or bad output' if kind == 'run' else kind for kind in failed))})" if code == 1 else ""
+    return f"{WORDS[code]}{kinds}: optimized rows: {shown}; exit code {code}"
+
+
+def _by_reason(what: str, items: Iterable[object]) -> list[str]:
+    reasons: dict[str, list[str]] = {}
+    for item in items:
+        name = f"{item.component}.{item.implementation}" + (f" on {item.case}" if item.case else "")  # type: ignore[attr-defined]
+        reasons.setdefault(item.reason, []).append(name)  # type: ignore[attr-defined]
+    return [text.sentence(f"{what}: {', '.join(names)}: {reason}") for reason, names in reasons.items()]
+
+
+def _name(row: Row) -> str:
+    """The row, with the settings that tell it from its neighbours: `native (threads=2)`."""
+    others = {name: value for name, value in row.planned.settings.items() if name not in row.planned.variant}
+    shown = ", ".join(f"{name}={'+'.join(map(str, v)) if isinstance(v, list | tuple) else v}" for name, v in sorted(others.items()))
+    return f"{row.planned.row} ({shown})" if shown else row.planned.row
+
+
+def _kind(row: Row) -> str:
+    if not row.planned.exact:
+        return APPROXIMATE
+    return OTHERS if row.planned.role == "peer" and row.of("parity")[0].state == "fail" else EXACT
+
+
+def _rank(row: Row) -> float:
+    value = row.metrics.get("seconds_per_call")
+    return value.point if isinstance(value, Interval) else float("inf")
+
+
+def _parity(row: Row) -> tuple[str, ...]:
+    state = row.of("parity")[0].state
+    if not row.parity:
+        return ("reference" if row.planned.role == "reference" and state == "pass" else "not checked",)
+    kinds = ", ".join(dict.fromkeys(result.kind for result in row.parity))
+    own = dict.fromkeys(name for result in row.parity for name in result.measured if result.kind in ("metric", "approximate"))
+    names = [name for name in own if name not in ("max_abs_difference", "differing")] or ["max_abs_difference"]
+    values = [text.point(name, row.metrics.get(name)) + ("" if name == "max_abs_difference" else f" {name}") for name in names]
+    shown = [text.clean(value) for value in values if value != text.NOTHING and (kinds, value) != ("identical", "0")]
+    return (kinds if state == "pass" else "differs", *shown)
+
+
+def _speedups(row: Row, starred: Collection[str]) -> tuple[str, ...]:
+    found = []
+    for name, value in sorted(row.metrics.items(), key=lambda item: (item[0] != f"{SPEEDUP}reference", item[0])):
+        base = name.removeprefix(SPEEDUP)
+        # Two outside libraries are not compared with each other here.
+        if base != name and isinstance(value, Interval) and (row.planned.role != "peer" or base == "reference"):
+            found.append(text.clean(f"{text.times(value)} {base}{'*' if base in starred else ''}"))
+    withheld = any(isinstance(value, Absent) and value.reason.startswith("withheld") for value in row.metrics.values())
+    return tuple(found) or (("times withheld",) if withheld else (text.NOTHING,))
+
+
+def _limit(row: Row) -> tuple[str, ...]:
+    value = row.metrics.get("limit_share")
+    return (text.point("limit_share", value),) if isinstance(value, Interval) else ()
+
+
+def _verdict(row: Row) -> tuple[str, ...]:
+    if row.planned.role != "optimized" and not any(a.state != "no target" for a in row.of("target")):
+        return ("missing" if row.missing else row.planned.role, *(("crashed",) if row.of("run")[0].state == "fail" else ()))
+    if row.missing:
+        return ("missing",)
+    targets = [answer for answer in row.of("target") if answer.state != "no target"]
+    met = sum(answer.state == "pass" for answer in targets)
+    causes = dict.fromkeys(answer.question for answer in row.answers if answer.state == row.state)
+    why = {"run": "did not run", "parity": "parity", "target": "target", "regression": "regression"}
+    first = row.state if row.state in ("pass", "no target") else f"{row.state}: {', '.join(why[c] for c in causes)}"
+    return (first, f"{met} of {len(targets)} targets") if targets else (first,)
+
+
+def _first_causes(row: Row) -> list[Answer]:
+    """Answers that are not green; what follows from a failed run or from wrong results is not repeated."""
+    bad = [answer for answer in row.answers if answer.state not in ("pass", "no target")]
+    runs = [answer for answer in bad if answer.question == "run"]
+    if runs:
+        return runs
+    parity = any(answer.question == "parity" for answer in bad)
+    return [answer for answer in bad if not (parity and "parity did not pass" in answer.message)]
+
+
+def _urgency(note: Note) -> int:
+    return ("invalid", "fail", "inconclusive", None).index(note.state) if note.state != "no target" else 3
+
+
+def _reason(row: Row) -> str:
+    value = row.metrics["limit_share"]
+    return value.reason if isinstance(value, Absent) else ""
