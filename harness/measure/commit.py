@@ -7,6 +7,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+HISTORY = "baselines"
+"""Writing the history of a commit does not make that commit's code dirty."""
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -19,12 +22,13 @@ class Commit:
 
 @functools.lru_cache(maxsize=64)
 def commit_of(file: str) -> Commit:
-    """The commit of the checkout that tracks `file`, and whether anything tracked there differs from it."""
+    """The commit of the checkout that tracks `file`, and whether anything tracked there, the history aside, differs from it."""
     folder = Path(file).parent
     try:
         _git(folder, "ls-files", "--error-unmatch", Path(file).name)
         name, date = _git(folder, "show", "-s", "--format=%H %ct", "HEAD").split()
-        return Commit(name, int(date) * 1000, bool(_git(folder, "status", "--porcelain", "--untracked-files=no")))
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ":/", f":(top,exclude){HISTORY}")
+        return Commit(name, int(date) * 1000, bool(changed))
     except (OSError, ValueError, subprocess.SubprocessError):
         return Commit()
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import importlib.util
 import itertools
 import os
+import platform
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -75,6 +77,7 @@ def run(
     groups = [list(rows) for _, rows in itertools.groupby(plan.planned, key=lambda row: (row.component, row.case))]
     total = sum(max(row.launches for row in rows) for rows in groups)
     deadline = time.monotonic() + seconds
+    here = {"python": platform.python_version(), "packages": _packages(registry)}
     common: dict[str, Any] = {"seeds": seeds, "settings": settings or Settings(), "environment": environment or {}}
     common |= {"audio": audio, "memory_limit": memory_limit}
     done: int = 0
@@ -100,8 +103,8 @@ def run(
                 for lane in lanes:
                     if not lane.cold and lane.outcome.kind == "measured":
                         continue
-                    found = {**now.to_dict(), "busy_reason": now.busy_reason(), "notes": [*lane.notes, *references.notes[notes:]]}
-                    records.append(_record(plan, lane, launch, started=started, found=found, floor=floor))
+                    found = {**now.to_dict(), "busy": now.busy_reason() or "", "notes": [*lane.notes, *references.notes[notes:]]}
+                    records.append(_record(plan, lane, launch, started=started, found=found, here=here, floor=floor))
                     if store is not None:
                         store.append(records[-1])
             done += 1
@@ -161,6 +164,7 @@ def _record(
     *,
     started: datetime.datetime,
     found: Mapping[str, object],
+    here: Mapping[str, str],
     floor: Callable[[Work], Floor | None] | None,
 ) -> Record:
     target, row = lane.target, lane.target.planned
@@ -193,7 +197,7 @@ def _record(
         commit=commit.name,
         commit_date_ms=commit.date_ms,
         dirty=commit.dirty,
-        environment={**target.environment, **_environment(lane.state)},
+        environment={**here, **target.environment, **_environment(lane.state)},
         control=target.control,
     )
 
@@ -221,6 +225,13 @@ def _environment(worker: Mapping[str, Any]) -> dict[str, str]:
         return {}
     pools = "; ".join(f"{p['library']} {p['version']} {p['kernel']} x{p['threads']}" for p in worker["pools"])
     return {"python": worker["python"], "numpy": worker["numpy"], "affinity": "+".join(map(str, worker["affinity"])), "pools": pools}
+
+
+def _packages(registry: Registry) -> str:
+    """Of the packages that registered implementations need, those that are installed: what tells two environments apart."""
+    items = [item for component in registry.components for item in registry.implementations(component).values()]
+    names = {package.partition(".")[0] for item in items for package in item.requires.packages}
+    return "+".join(sorted(name for name in names if importlib.util.find_spec(name) is not None))
 
 
 def _version(distribution: str) -> str:
