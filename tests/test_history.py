@@ -17,6 +17,7 @@ from harness import history
 from harness.history import files, naming
 from harness.history.publish import without_paths
 from harness.machine import Core, Machine
+from harness.measure.commit import commit_of
 from harness.stats import Interval
 from harness.targets import Target
 from harness.verdict import exit_code
@@ -35,7 +36,7 @@ def session(number=0, *, native=0.010, reference=0.100, name="s", **fields):
     """Three launches of reference and native at a clean commit."""
     common = {
         "machine": HERE.name, "commit": COMMITS[number], "commit_date_ms": 1_700_000_000_000 + number * 86_400_000, "dirty": False,
-        "session": f"{name}{number:03d}", "environment": {"python": "3.11.7", "torch": "2.13.0", "numpy": "2.4"},
+        "session": f"{name}{number:03d}", "environment": {"python": "3.11.7", "packages": "mlx+torch", "numpy": "2.4"},
     }  # fmt: skip
     return launches("reference", reference, **{**common, **fields}) + launches("native", native, **{**common, **fields})
 
@@ -180,7 +181,7 @@ def test_a_busy_machine_gives_ratios_but_no_times(tmp_path):
 def test_files_are_asvs_and_hold_no_path(tmp_path):
     projected = history.project(session(), tmp_path, HERE, TARGETS)
     (path,) = projected.files
-    assert path == tmp_path / HERE.name / f"{COMMITS[0][:8]}-py3.11-torch.json"
+    assert path == tmp_path / HERE.name / f"{COMMITS[0][:8]}-py3.11-mlx-torch.json"
     body = json.loads(path.read_text())
     assert (body["version"], body["commit_hash"], body["python"], body["params"]["machine"]) == (2, COMMITS[0], "3.11", HERE.name)
     assert json.loads((tmp_path / HERE.name / "machine.json").read_text())["machine"] == HERE.name
@@ -549,3 +550,16 @@ def test_file_names_are_asvs():
 
     for name in ("py3.11-torch", "x" * 200):
         assert files.file_name(COMMITS[0], name) == Path(get_filename("m", COMMITS[0], name)).name
+
+
+def test_writing_history_leaves_its_commit_clean(repository):
+    code = repository / "code.py"
+    code.write_text("1")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "with history")
+    (repository / "baselines" / "benchmarks.json").write_text("{}")
+    commit_of.cache_clear()
+    assert (commit_of(str(code)).dirty, commit_of(str(code)).name) == (False, git(repository, "rev-parse", "HEAD"))
+    code.write_text("2")
+    commit_of.cache_clear()
+    assert commit_of(str(code)).dirty

@@ -23,8 +23,6 @@ ALWAYS = ("seconds_per_call", "peak_bytes")
 PARITY = "parity"
 """A metric of the history alone: its `upper` is the number of outputs that fail."""
 
-FRAMEWORKS = ("librosa", "madmom", "mlx", "onnxruntime", "openvino", "tensorflow", "torch")
-
 INVERSE, NEGATIVE, LOST = "inverse_", "negative_", "lost_"
 
 
@@ -114,5 +112,5 @@ def python_version(environment: Mapping[str, str]) -> str:
 
 
 def environment_name(environment: Mapping[str, str]) -> str:
-    """`py3.11-mlx-torch`: the Python version and the frameworks that were there, never a path."""
-    return "-".join([f"py{python_version(environment)}", *sorted(name for name in environment if name in FRAMEWORKS)])
+    """`py3.11-mlx-torch`: the Python version and the extras' packages that were installed, never a path."""
+    return "-".join([f"py{python_version(environment)}", *environment.get("packages", "").split("+")]).rstrip("-")
