@@ -1,0 +1,255 @@
+"""The command line: `harness list | machine | run | judge | claims`.
+
+Each command is a few lines over the same functions that pytest and asv use. Exit codes: 0 pass, 1 fail, 2 usage or
+configuration, 3 inconclusive, 4 invalid, 5 nothing, or less than planned, was measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.settings import NAMES, ConfigurationError, Settings, parse
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.context import Context
+    from harness.record import Plan, Record
+    from harness.verdict import Verdicts
+
+USAGE, INCOMPLETE = 2, 5
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = parser().parse_args(arguments)
+    command: Command = options.command
+    try:
+        return command(options)
+    except ConfigurationError as error:
+        sys.stderr.write(f"harness: {error}\n")
+        return USAGE
+    except KeyboardInterrupt:
+        sys.stderr.write("harness: interrupted; what was measured is kept, `harness judge` reads it\n")
+        return INCOMPLETE
+    except BrokenPipeError:
+        # The reader (`| head`) left: nothing more can be said, and that is no failure of the command... but no pass either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INCOMPLETE
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    top = argparse.ArgumentParser(prog="harness", description=__doc__.splitlines()[0], allow_abbrev=False)
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    one = _add(commands, "list", list_, "what is registered: components, implementations, and why any cannot be used")
+    one.add_argument("patterns", nargs="*", metavar="PATTERN", help="component or component.implementation, with * and ?")
+    one.add_argument("--cases", action="store_true", help="show the cases of each component")
+
+    one = _add(commands, "machine", machine, "this machine: identity, profile, settings, state, measured limits")
+    one.add_argument("--limits", action="store_true", help="measure the ceilings (bandwidth, GEMM, ...) and keep them")
+    one.add_argument("--asv", action="store_true", help="register this machine's name with asv")
+    _add_machine(one)
+
+    one = _add(commands, "run", run, "measure: plan, parity, time, judge against the profile, one table, record")
+    one.add_argument("patterns", nargs="*", metavar="PATTERN", help="component or component.implementation, with * and ?; all without")
+    one.add_argument("--only", choices=("parity", "settings"), help="only compare results, or only flip each setting")
+    one.add_argument("--case", action="append", metavar="NAME", help="only this case (repeatable)")
+    one.add_argument("--seed", type=int, metavar="N", help="this seed instead of the family of three (with --only parity)")
+    one.add_argument("--sweep", action="append", default=[], metavar="NAME=A,B", help="over the values of a setting, interleaved")
+    one.add_argument("--input", type=Path, metavar="FILE", help="the user's own audio as the case (wav, flac, mp3, ogg)")
+    one.add_argument("--thorough", action="store_true", help="the long cases too")
+    one.add_argument("--launches", type=int, default=3, metavar="N", help="fresh processes per row and case, at least 3 (default 3)")
+    one.add_argument("--record", action="store_true", help="write into asv history (clean commits only)")
+    _add_machine(one)
+    _add_reports(one)
+
+    one = _add(commands, "judge", judge, "judge what was measured against the profile's targets")
+    one.add_argument("session", nargs="?", help="a session in .harness/records (default: the latest)")
+    one.add_argument("--history", action="store_true", help="judge asv history of this machine instead: targets, trends and steps")
+    one.add_argument("--results", type=Path, metavar="FOLDER", help="asv results folder (default: results_dir of asv.conf.json)")
+    one.add_argument("--commit", metavar="REF", help="with --history: the commit to judge (default: the newest)")
+    _add_machine(one)
+    _add_reports(one)
+
+    one = _add(commands, "claims", claims, "the ledger of the source documents' claims, with what was measured here")
+    one.add_argument("--markdown", type=Path, metavar="FILE", help="also write the ledger as Markdown")
+    return top
+
+
+def _add(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: Command, text: str) -> argparse.ArgumentParser:
+    one = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    one.set_defaults(command=command)
+    return one
+
+
+def _add_machine(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--profile", metavar="NAME", help="this profile instead of the one that fits the machine")
+    group = one.add_argument_group("settings", "over the environment (HARNESS_<NAME>), which is over the profile")
+    for name in NAMES:
+        group.add_argument(f"--{name.replace('_', '-')}", dest=f"setting_{name}", metavar="VALUE")
+
+
+def _add_reports(one: argparse.ArgumentParser) -> None:
+    group = one.add_argument_group("reports, beside the table in the terminal")
+    for kind in ("json", "junit", "markdown"):
+        group.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"write the verdicts as {kind}")
+
+
+def given_settings(options: argparse.Namespace) -> Settings:
+    """The settings given on the command line."""
+    texts = {name: getattr(options, f"setting_{name}") for name in NAMES}
+    return Settings(**{name: parse(name, text) for name, text in texts.items() if text is not None})
+
+
+def list_(options: argparse.Namespace) -> int:
+    """What is registered, and why any of it cannot be used."""
+    from harness import registry
+    from harness.report import listing
+
+    found = registry.discover()
+    selection = found.select(options.patterns) if found.components or options.patterns else {}
+    reasons = {f"{name}.{item.name}": registry.unavailable(item) for name, items in selection.items() for item in items}
+    sys.stdout.write(listing.render(found, selection, reasons, cases=options.cases))
+    return 0
+
+
+def machine(options: argparse.Namespace) -> int:
+    """Identity, profile, settings, state, and the measured ceilings."""
+    from harness import history, limits, state
+    from harness.machine import describe
+    from harness.report import terminal
+
+    context = _context(options)
+    console = terminal.console()
+    chosen = context.profile
+    lines = [*describe(context.machine, state.state()), ("profile", f"{chosen.name} (chosen {chosen.chosen}; {' < '.join(chosen.lineage)})")]
+    lines += [(f"setting {name}", f"{value}  (from {context.settings_from[name]})") for name, value in context.settings.given().items()]
+    found = limits.cached(context.machine)
+    if options.limits:
+        with terminal.progress(console, "measuring limits") as note:
+            found = limits.measure_limits(context.machine, note)
+    terminal.render_pairs([*lines, *(limits.describe(found) if found else [("limits", "not measured; `harness machine --limits`")])], console)
+    if options.asv:
+        registered = history.register_machine(context.machine)
+        terminal.render_pairs([("asv", registered.message)], console)
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Plan, parity, measure, judge, report, record."""
+    from harness import measure
+    from harness.report import terminal
+
+    context = _context(options)
+    console = terminal.console()
+    if options.only == "settings":
+        return _flip_settings(options, context, console)
+    plan = measure.plan(
+        context.registry,
+        context.settings,
+        options.patterns,
+        machine=context.machine.name,
+        profile=context.profile.name,
+        cases=options.case or (),
+        thorough=options.thorough,
+        sweep=_sweep(options.sweep),
+        audio=options.input,
+        launches=1 if options.only == "parity" else options.launches,
+    )
+    terminal.render_plan(plan, console)
+    records = _measured(options, context, plan, console)
+    verdicts = context.judge(plan, records, targets=options.only != "parity")
+    terminal.render(verdicts, console, plan=False)
+    if options.record:
+        _record(context, records, console)
+    return _conclude(options, verdicts)
+
+
+def judge(options: argparse.Namespace) -> int:
+    """Judge a session, or asv history, under the profile's targets of today."""
+    from harness.report import terminal
+
+    context = _context(options)
+    console = terminal.console()
+    if options.history:
+        verdicts, steps = _history_verdicts(options, context)
+        terminal.render(verdicts, console)
+        terminal.render_steps(steps, console)
+        return _conclude(options, verdicts)
+    sessions = context.store.sessions()
+    if not sessions and options.session is None:
+        sys.stderr.write(f"harness: nothing is recorded in {context.store.folder}; `harness run` measures\n")
+        return INCOMPLETE
+    plan, records = context.store.read(options.session or sessions[-1])
+    verdicts = context.judge(plan, records, rejudge=options.profile is not None)
+    terminal.render(verdicts, console)
+    return _conclude(options, verdicts)
+
+
+def claims(options: argparse.Namespace) -> int:
+    """The ledger, with the newest measurements of this machine."""
+    raise NotImplementedError
+
+
+def _context(options: argparse.Namespace) -> Context:
+    from harness import context
+
+    return context.gather(profile_name=options.profile, given=given_settings(options))
+
+
+def _sweep(texts: Sequence[str]) -> Mapping[str, list[Any]]:
+    """`threads=1,2` as {"threads": [1, 2]}."""
+    found: dict[str, list[Any]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        if not equals or not values:
+            raise ConfigurationError(f"--sweep: expected NAME=A,B such as threads=1,2, found {text!r}")
+        found[name] = [parse(name, value) for value in values.split(",")]
+    return found
+
+
+def _measured(options: argparse.Namespace, context: Context, plan: Plan, console: Console) -> Sequence[Record]:
+    """The records of a session; of an interrupted one those that it left."""
+    from harness import limits, measure
+    from harness.report import terminal
+
+    ceilings = limits.cached(context.machine)
+    try:
+        with terminal.progress(console, "measuring") as progress:
+            return measure.run(
+                plan,
+                context.registry,
+                settings=context.settings,
+                store=context.store,
+                environment=context.profile.environment,
+                audio=options.input,
+                timed=options.only != "parity",
+                progress=progress,
+                floor=limits.floor(ceilings) if ceilings else None,
+                **({"seeds": (options.seed,)} if options.seed is not None else {}),
+            )
+    except KeyboardInterrupt:
+        sys.stderr.write("harness: interrupted; judging what was measured\n")
+        return context.store.read(plan.session)[1]
+
+
+def _conclude(options: argparse.Namespace, verdicts: Verdicts) -> int:
+    """Write the reports that were asked for; the exit code."""
+    from harness import report
+    from harness.verdict import exit_code
+
+    for kind in ("json", "junit", "markdown"):
+        path = getattr(options, kind)
+        if path is not None:
+            report.write(kind, verdicts, path)
+    report.github.emit(verdicts, os.environ, sys.stdout)
+    return exit_code(verdicts)

@@ -1,0 +1,64 @@
+"""What every door needs first: what is registered, on which machine, under which profile, settings and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import profile, registry, targets, verdict
+from harness.machine import Machine, this_machine
+from harness.profile import Profile
+from harness.record import Plan, Record, Store, default_folder
+from harness.registry import Registry
+from harness.settings import Settings
+from harness.targets import Target
+from harness.verdict import Verdicts
+
+
+@dataclass(frozen=True)
+class Context:
+    """settings: profile, environment and command line, merged; settings_from: where each came from."""
+
+    registry: Registry
+    machine: Machine
+    profile: Profile
+    settings: Settings
+    settings_from: Mapping[str, str]
+    store: Store
+
+    def targets(self, components: Iterable[str]) -> tuple[Target, ...]:
+        """The targets of the components: their targets.toml, overridden by [tool.harness.targets] of the project."""
+        names = set(profile.load_all(profile.project_folders()))
+        wanted = {name: self.registry.components[name] for name in components}
+        found: list[Target] = []
+        for name, component in wanted.items():
+            folder = self.registry.entry(name).folder
+            if folder is not None and (folder / "targets.toml").is_file():
+                found += targets.load(folder / "targets.toml", component, self.registry.implementations(name).values(), names)
+        project = _project_file()
+        if project is not None:
+            known = {name: (item, self.registry.implementations(name).values()) for name, item in self.registry.components.items()}
+            found += [target for target in targets.load_overrides(project, known, names) if target.component in wanted]
+        return tuple(found)
+
+    def judge(self, plan: Plan | None, records: Sequence[Record], *, rejudge: bool = False) -> Verdicts:
+        """The verdicts of a session under this machine's profile."""
+        components = dict.fromkeys(item.component for item in plan.planned) if plan else {}
+        known = [name for name in components if name in self.registry.components]
+        return verdict.judge(
+            plan, records, self.targets(known), self.profile.lineage, machine=self.machine.name, rejudge=rejudge
+        )
+
+
+def gather(*, profile_name: str | None = None, given: Settings | None = None) -> Context:
+    """Look at the machine, the project and the environment; ConfigurationError says what cannot be."""
+    machine = this_machine()
+    chosen = profile.choose(machine, profile_name, folders=profile.project_folders())
+    settings, origin = profile.settings_for(chosen, cli=given)
+    return Context(registry.discover(), machine, chosen, settings, origin, Store(default_folder()))
+
+
+def _project_file() -> Path | None:
+    start = Path.cwd()
+    return next((folder / "pyproject.toml" for folder in (start, *start.parents) if (folder / "pyproject.toml").is_file()), None)
