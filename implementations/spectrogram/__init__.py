@@ -46,7 +46,7 @@ def log_spectrogram(
     backend: a name of `backends()`, or "auto": on the CPU the first of `FASTEST_FIRST` that is there and gives, checked once per
     process, the reference's result on this machine; elsewhere the array's own framework. Only a missing one is passed over in
     silence: a wrong or broken one is warned about.
-    threads: of the backends that have them (`torch_rfft` sets PyTorch's pool for the whole process).
+    threads: of the backends that have them (native, torch_rfft).
     precision: None keeps within 1e-6 of madmom; "float32" allows 2e-5, and is the only choice where there is no float64 (MLX, MPS).
 
     TypeError, ValueError: wrong dtype, shape or rate, samples that are not finite, a backend that does not fit the array.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from implementations.spectrogram.reference import (
     FRAME,
     FRAMES_PER_SECOND,
     Block,
+    Chunk,
     check_finite,
     check_form,
     check_precision,
@@ -37,68 +39,82 @@ CPU_CHUNK, GPU_CHUNK = 128, 16384
 
 
 def spectrogram(
-    signals: np.ndarray | torch.Tensor, sample_rate: int, *, device: str | torch.device | None = None, precision: str = "float64"
+    signals: np.ndarray | torch.Tensor,
+    sample_rate: int,
+    *,
+    device: str | torch.device | None = None,
+    precision: str = "float64",
+    threads: int | None = None,
 ) -> torch.Tensor:
     """(stems, frames, bands) float32 as a tensor that stays where it was computed.
 
     signals: (stems, samples[, channels]) int16 or float32; a tensor is taken where it lies unless `device` says otherwise.
     precision: of window and transform; everything after is float32, as in madmom. "float64" differs by less than 1e-6 from
     the reference, "float32" by up to 2e-5. Apple's GPU has no float64.
+    threads: on the CPU, as many as PyTorch would use by default.
     """
     import torch
 
-    with torch.no_grad():
-        return _spectrogram(_tensor(signals, device), sample_rate, precision)
-
-
-def _spectrogram(samples: torch.Tensor, sample_rate: int, precision: str) -> torch.Tensor:
-    import torch
-
+    samples = _tensor(signals, device)
     rate = check_form(str(samples.dtype).removeprefix("torch."), tuple(samples.shape), sample_rate)
     stems, length = samples.shape[:2]
+    on_cpu = samples.device.type == "cpu"
     taper, blocks = _constants(rate, samples.dtype == torch.int16, precision, str(samples.device))
     result = torch.empty((stems, frame_count(length, rate), blocks[-1][0].bands.stop), dtype=torch.float32, device=samples.device)
-    size = max(1, (CPU_CHUNK if samples.device.type == "cpu" else GPU_CHUNK) // stems)
-    for chunk in chunks(length, rate, size):
+
+    def compute(chunk: Chunk) -> torch.Tensor:
         mono = _mono(samples[:, chunk.first : chunk.last])
         windows = torch.nn.functional.pad(mono, (chunk.left, chunk.right)).unfold(1, FRAME, 1)
         if rate % FRAMES_PER_SECOND == 0:
             frames = windows[:, :: rate // FRAMES_PER_SECOND]  # a view; other rates have hops of unequal length
         else:
             frames = windows[:, torch.from_numpy(chunk.starts).to(samples.device)]
-        spectrum = torch.fft.rfft(frames * taper)[..., : blocks[-1][0].last]
-        spectrum = spectrum.to(torch.complex64)
+        spectrum = torch.fft.rfft(frames * taper)[..., : blocks[-1][0].last].to(torch.complex64)
         # abs() guards against overflow of squares from 1e19 on, and takes three times as long.
         magnitudes = torch.addcmul(spectrum.real * spectrum.real, spectrum.imag, spectrum.imag).sqrt_()
+        part = result[:, chunk.frames]
         for block, weights in blocks:
-            result[:, chunk.frames, block.bands] = magnitudes[..., block.first : block.last] @ weights
-    result = result.add_(1).log10_()
-    total = float(result.sum())
+            part[..., block.bands] = magnitudes[..., block.first : block.last] @ weights
+        return part.add_(1).log10_().sum()
+
+    work = chunks(length, rate, max(1, (CPU_CHUNK if on_cpu else GPU_CHUNK) // stems))
+    sums = _in_threads(compute, work, threads or torch.get_num_threads()) if on_cpu else map(compute, work)
+    total = float(sum(sums))
     if not math.isfinite(total):
         check_finite(samples.cpu().numpy(), total)
     return result
 
 
+def _in_threads(compute: Callable[[Chunk], torch.Tensor], work: Iterable[Chunk], threads: int) -> list[torch.Tensor]:
+    """Whole chunks side by side: PyTorch's own threads would meet at a barrier after every small operation."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(compute, work))
+    finally:
+        torch.set_num_threads(before)  # also what threads to come will start from
+
+
 @contextmanager
 def load(settings: Settings, *, name: str, device: str) -> Iterator[Run]:
-    """Gives `run` on `device`; `threads` sets PyTorch's own pool and is undone on leaving."""
+    """Gives `run` on `device`."""
     import torch
 
     check_precision(name, settings, *(("float32",) if device == "mps" else ("float32", "float64")))
     precision = settings.precision or "float64"
-    threads = torch.get_num_threads()
 
     def run(inputs: Inputs) -> Outputs:
         signals, rate = check_signals(inputs)
-        return {"spectrogram": spectrogram(signals, rate, device=device, precision=precision).cpu().numpy()}
+        result = spectrogram(signals, rate, device=device, precision=precision, threads=settings.threads)
+        return {"spectrogram": result.cpu().numpy()}
 
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     try:
         yield run
     finally:
-        torch.set_num_threads(threads)
-        _constants.cache_clear()
+        if device != "cpu":
+            _constants.cache_clear()
         if device == "cuda":
             torch.cuda.empty_cache()
 
@@ -111,7 +127,7 @@ def _tensor(signals: Any, device: Any) -> torch.Tensor:
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             signals = torch.from_numpy(np.ascontiguousarray(signals))
     tensor: torch.Tensor = signals if device is None else signals.to(device)
-    return tensor
+    return tensor.detach()  # no gradients: results are written in place
 
 
 def _mono(samples: torch.Tensor) -> torch.Tensor:

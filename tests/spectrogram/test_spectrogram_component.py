@@ -1,16 +1,18 @@
 """The spectrogram component: cases, units of work, work model, audio input, targets."""
 
-import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from spectrogram_rows import rows
 
+from harness import targets
+from harness.registry import discover
 from implementations.spectrogram import component
 from implementations.spectrogram.component import COMPONENT, from_audio, produced, to_int16, work
 from implementations.spectrogram.reference import check_signals, spectrogram
 
+PROFILES = ("any", "x86-64-avx2", "x86-64-avx512", "arm64-neon", "apple-silicon")
 FAST = [case for case in COMPONENT.cases if not case.thorough]
 
 
@@ -68,17 +70,15 @@ def test_effects_name_settings_that_some_row_honours():
         assert any(effect.setting in row.implementation.settings for row in rows())
 
 
-def test_targets_name_what_exists():
+def test_targets_are_valid_and_hold_the_documents_claims():
     path = Path(component.__file__).with_name("targets.toml")
-    targets = tomllib.loads(path.read_text(encoding="utf-8"))["target"]
-    assert targets
-    names = {row.name for row in rows()} | {row.implementation.name for row in rows()} | {"native", "native[precision=float32]"}
-    for target in targets:
-        assert set(target) <= {"profile", "implementation", "case", "metric", "at_most", "at_least", "source", "kind", "settings"}
-        assert ("at_most" in target) != ("at_least" in target)
-        assert target["kind"] in ("stated", "measured")
-        assert target.get("implementation", "native") in names
-        if "case" in target:
-            COMPONENT.case(target["case"])
-        if target["kind"] == "stated":
-            assert target["source"] == "004_53e7e636c3cf6855.txt"
+    implementations = discover().implementations("spectrogram").values()
+    found = targets.load(path, COMPONENT, implementations, PROFILES)
+    stated = {(t.implementation, t.metric, t.bound) for t in found if t.source == "004_53e7e636c3cf6855.txt"}
+    assert stated == {
+        (None, "max_abs_difference", 1e-6),
+        ("torch_rfft", "speedup_over_madmom", 4.3),
+        ("mlx_batched", "speedup_over_madmom", 5.7),
+    }
+    policy = COMPONENT.policy["spectrogram"]
+    assert policy.max_abs == 1e-6
