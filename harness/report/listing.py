@@ -15,7 +15,7 @@ def render(registry: Registry, selection: Mapping[str, tuple[Implementation, ...
     lines = []
     for component, chosen in selection.items():
         about = registry.components[component]
-        lines.append(f"{component}  {clean(about.description)}".rstrip())
+        lines.append(f"{component}  {clean(about.description.partition(';')[0])}".rstrip())
         width = max(len(label(item.name, v)) for item in chosen for v in _rows(item))
         for item in chosen:
             reason = reasons[f"{component}.{item.name}"]
@@ -23,6 +23,7 @@ def render(registry: Registry, selection: Mapping[str, tuple[Implementation, ...
                 status = "available" if reason is None else f"unavailable  {clean(reason)}"
                 lines.append(f"  {label(item.name, variant):<{width}}  {item.role:<9}  {status}")
         if cases:
+            lines += [f"  {clean(part.strip())}" for part in about.description.split(";")[1:]]
             for case in about.cases:
                 note = "quick" if case.quick else f"only with --thorough: {clean(case.thorough)}" if case.thorough else ""
                 lines.append(f"  case {case.name}  {note}".rstrip())
