@@ -8,7 +8,8 @@ import numpy as np
 
 from harness.component import Case, Component, Effect, Identical, Inputs, Outputs, Unit, Work
 from implementations.dbn.model import bar_models, check_parameters
-from implementations.dbn.reference import above_threshold, combine_activations
+from implementations.dbn.preparation import combine_activations
+from implementations.dbn.reference import above_threshold
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy

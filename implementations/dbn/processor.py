@@ -16,7 +16,8 @@ from harness.component import Implementation, Inputs, Outputs
 from harness.settings import Settings
 from implementations.dbn.component import ALL_IN_ONE, network_output
 from implementations.dbn.model import check_parameters
-from implementations.dbn.reference import combine_activations, decode, track
+from implementations.dbn.preparation import combine_activations
+from implementations.dbn.reference import decode, track
 
 BACKENDS = ("native", "numpy_semimarkov", "reference")
 """Fastest first; "auto" takes the first that works here and gives the reference's result."""

@@ -1,7 +1,7 @@
 """The reference: madmom's downbeat tracker in plain NumPy, frame by frame and state by state.
 
 Bit-equal to madmom given equal densities: sums in its order, in float64, and of equally good predecessors the lowest state.
-Source: CPJKU/madmom 0.17 (Boeck, Krebs, Widmer, ISMIR 2016); the preparation of activations: mir-aidj/all-in-one.
+Source: CPJKU/madmom 0.17 (Boeck, Krebs, Widmer, ISMIR 2016).
 """
 
 from __future__ import annotations
@@ -33,17 +33,6 @@ Decode = Callable[[np.ndarray, Sequence[BarModel]], Sequence[tuple[np.ndarray, f
 
 Without any possible path: an empty path and -inf.
 """
-
-
-def combine_activations(beat: np.ndarray, downbeat: np.ndarray) -> np.ndarray:
-    """Network probabilities (frames,) of a beat and of a downbeat -> activations (frames, 2), in their dtype.
-
-    A beat that is no downbeat, a downbeat, and neither, scaled to sum to 1; neither is left out.
-    """
-    neither = ((1.0 - beat) + (1.0 - downbeat)) / 2.0
-    combined = np.stack([np.maximum(1e-8, beat - downbeat), downbeat, neither], axis=-1)
-    combined /= combined.sum(axis=-1, keepdims=True)
-    return combined[:, :2]
 
 
 def process(activations: np.ndarray, parameters: Parameters, decode: Decode) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from implementations.dbn.model import bar_model, check_parameters, log_densities, sparse_transitions
-from implementations.dbn.reference import above_threshold, combine_activations, decode, process, strongest_frames, viterbi
+from implementations.dbn.reference import above_threshold, decode, process, strongest_frames, viterbi
 
 TIES = st.sampled_from([-np.inf, -4.0, -2.0, -1.0, -0.5, 0.0])
 
@@ -96,18 +96,6 @@ def test_threshold(downbeats, threshold, kept, first):
     found, offset = above_threshold(activations, threshold)
     assert (len(found), offset) == (kept, first)
     np.testing.assert_array_equal(found, activations[first : first + kept])
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_combined_activations(dtype):
-    beat, downbeat = np.array([0.9, 0.2, 0.0, 1.0], dtype), np.array([0.3, 0.8, 0.0, 1.0], dtype)
-    combined = combine_activations(beat, downbeat)
-    assert combined.dtype == dtype
-    expected = []
-    for b, d in zip(beat.astype(float), downbeat.astype(float), strict=True):
-        parts = max(1e-8, b - d), d, ((1 - b) + (1 - d)) / 2
-        expected.append([parts[0] / sum(parts), parts[1] / sum(parts)])
-    np.testing.assert_allclose(combined, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

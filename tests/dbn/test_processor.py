@@ -9,7 +9,7 @@ import pytest
 
 from implementations.dbn import DBNDownBeatTrackingProcessor, numpy_semimarkov, processor
 from implementations.dbn.component import network_output
-from implementations.dbn.reference import combine_activations
+from implementations.dbn.preparation import combine_activations
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FACTS = json.loads((GOLDEN / "madmom_dbn.json").read_text())

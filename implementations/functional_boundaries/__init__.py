@@ -1,0 +1,1 @@
+"""The stage that finds section boundaries. The code is `implementations.dbn.boundaries`."""
