@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -183,7 +184,8 @@ def _parity(records: Sequence[Record]) -> dict[str, Value]:
 
 def _span(name: str, values: Sequence[float], launches: int) -> Interval:
     low, high = min(values), max(values)
-    worst = {"less": high, "more": low, None: stats.median(values)}[about(name).better]
+    # Not interpolated: a signal-to-noise ratio can be infinite.
+    worst = {"less": high, "more": low, None: statistics.median_high(values)}[about(name).better]
     return Interval(worst, low, high, launches, 1.0)
 
 

@@ -1,0 +1,65 @@
+"""Verdicts as Markdown (GitHub flavour): for pull requests, job summaries and files."""
+
+from __future__ import annotations
+
+import re
+
+from harness.report import view
+from harness.report.view import Group, Note
+from harness.verdict import Verdicts
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>&|~#!$])")
+# At the start of a line these begin a list, a numbered list, or underline a heading.
+_LEADING = re.compile(r"^(\d*)([-+=.)])(?=[\s=-]|$)")
+
+
+def render(verdicts: Verdicts) -> str:
+    """The plan, the table, the notes and what to do next, ending with a line break."""
+    parts = [f"**{escape(view.summary(verdicts))}**"]
+    if verdicts.plan:
+        parts.append(_list(view.plan_lines(verdicts.plan)))
+    shown = None
+    for group in view.groups(verdicts):
+        if (group.component, group.case) != shown:
+            shown = (group.component, group.case)
+            parts.append(f"### {escape(group.component)} / {escape(group.case)}")
+        if group.kind:
+            parts.append(f"*{escape(group.kind)}*")
+        parts.append(_table(group))
+    for title, lines in (("Notes", list(map(_note, view.notes(verdicts)))), ("Next", list(map(_step, view.next_steps(verdicts))))):
+        if lines:
+            parts.append(f"#### {title}\n\n" + "\n".join(f"- {line}" for line in lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """One line of plain text as Markdown that shows exactly that text, also in a table cell."""
+    return _LEADING.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", " ".join(text.split())))
+
+
+def code(text: str) -> str:
+    """The text as inline code, fenced by more backticks than it holds."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence, space = "`" * (longest + 1), " " if "`" in text else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def _note(note: Note) -> str:
+    state, command = f"**{note.state}** " if note.state else "", f"<br>reproduce: {code(note.command)}" if note.command else ""
+    return state + escape(f"{note.where}: {note.message}" if note.where else note.message) + command
+
+
+def _step(step: str) -> str:
+    """Our own advice holds commands between backticks."""
+    return "".join(code(part) if number % 2 else _SPECIAL.sub(r"\\\1", part) for number, part in enumerate(step.split("`")) if part)
+
+
+def _list(lines: list[str]) -> str:
+    return "\n".join(f"- {escape(line)}" for line in lines)
+
+
+def _table(group: Group) -> str:
+    header = "| " + " | ".join(" / ".join(column) for column in view.COLUMNS) + " |"
+    rule = "|" + "---|" * len(view.COLUMNS)
+    rows = ["| " + " | ".join("<br>".join(escape(value) for value in cell) for cell in line.cells) + " |" for line in group.lines]
+    return "\n".join([header, rule, *rows])
