@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from report_session import verdicts
 from synthetic import MACHINE, launches, parity, plan
 
+from harness import report
 from harness.report import github
 from harness.verdict import judge
 
@@ -72,6 +75,16 @@ def test_a_summary_that_is_too_long_says_so(tmp_path: Path, monkeypatch: pytest.
     assert path.read_text().endswith("**Cut here: a job summary holds 1 MiB.**\n")
 
 
-def test_only_a_github_job_is_one() -> None:
-    assert github.active({"GITHUB_ACTIONS": "true"})
-    assert not github.active({})
+def test_only_a_github_job_is_told(tmp_path: Path) -> None:
+    path, out = tmp_path / "summary.md", io.StringIO()
+    github.emit(verdicts(), {"GITHUB_STEP_SUMMARY": str(path)}, out)
+    assert (out.getvalue(), path.exists()) == ("", False)
+    github.emit(verdicts(), {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(path)}, out)
+    assert (out.getvalue(), path.exists()) == (github.render(verdicts()), True)
+
+
+@pytest.mark.parametrize("kind", ["json", "junit", "markdown"])
+def test_each_report_can_be_a_file(kind: report.Kind, tmp_path: Path) -> None:
+    report.write(kind, verdicts(), tmp_path / "new" / "folder" / "file")
+    module = importlib.import_module(f"harness.report.{kind}")
+    assert (tmp_path / "new" / "folder" / "file").read_text() == module.render(verdicts())

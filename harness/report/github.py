@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TextIO
 
 from harness.report import markdown, view
 from harness.report.text import clean
@@ -32,6 +33,13 @@ def render(verdicts: Verdicts) -> str:
         if notes[most:]:
             lines.append(annotation(kind, "more", f"{len(notes) - most} more are in the job summary"))
     return "".join(line + "\n" for line in lines)
+
+
+def emit(verdicts: Verdicts, environ: Mapping[str, str], out: TextIO) -> None:
+    """Inside a GitHub Actions job: the annotations to `out`, the report into the job's summary. Elsewhere nothing."""
+    if active(environ):
+        out.write(render(verdicts))
+        write_summary(verdicts, environ)
 
 
 def write_summary(verdicts: Verdicts, environ: Mapping[str, str]) -> None:
