@@ -98,7 +98,10 @@ class Worker:
         answer, outputs = self._timed(seed)
         answer |= {"peak_bytes": memory.peak_rss(), "peak_since_start": unreset, "device_peak": memory.device_peak()}
         joined = self._joined(outputs)
-        answer["produced"] = float(self._component.produced(self._inputs[seed], joined))
+        try:
+            answer["produced"] = float(self._component.produced(self._inputs[seed], joined))
+        except Exception as error:  # outputs may lack what it reads: parity says so first
+            answer["unproduced"] = f"{type(error).__name__}: {error}"[:MESSAGE_CHARACTERS]
         return {**answer, "outputs": joined, "mutated": self._mutated([seed])}
 
     def outputs(self, *, seeds: list[int]) -> dict[str, Any]:
@@ -343,7 +346,7 @@ def _write(descriptor: int, message: Mapping[str, Any]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Answer commands until `close` or until the harness has gone."""
+    """Answer commands until the harness ends this process, or has gone."""
     incoming, outgoing, parent = map(int, arguments)
     _die_with(parent)
     for descriptor in (incoming, outgoing):
@@ -359,9 +362,6 @@ def main(arguments: list[str]) -> None:
         except BaseException as error:  # a plugin may raise SystemExit or KeyboardInterrupt: its own failure, not the end
             answer = {"failed": "raised", "message": _story(error)}
         _write(outgoing, answer)
-        if command == "close":
-            # Threads and exit handlers of plugins must not keep the process.
-            os._exit(0)
 
 
 def _story(error: BaseException) -> str:

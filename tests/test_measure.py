@@ -1,12 +1,22 @@
 """Sessions: plans, interleaving, noise, interruption, and what becomes of rows that cheat, crash or hang."""
 
+import dataclasses
+import os
+import random
+import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
+import psutil
 import pytest
 
 from harness import record, registry
-from harness.measure import plan, run
+from harness.measure import flip_settings, fuzz, launch, plan, run
+from harness.measure.calibration import Calibration
+from harness.measure.process import WorkerProcess
+from harness.measure.reference import References
 from harness.settings import ConfigurationError, Settings
 
 ADVERSARIAL = Path(__file__).parent / "adversarial"
@@ -64,3 +74,409 @@ def test_a_session_measures_every_row_of_the_plan(installed, tmp_path):
 def test_unknown_case_is_a_configuration_error(installed):
     with pytest.raises(ConfigurationError, match=r"no case 'gigantic'; known: long, small, tiny"):
         planned(installed, "honest", cases=("gigantic",))
+
+
+# What becomes of implementations that cheat or fail: one session with all of them, none of which may disturb another.
+
+BAD = {
+    "replays": ("untrusted", "it replays results"),
+    "mutates": ("untrusted", "a call changed the inputs"),
+    "patches_clock": ("untrusted", "its clock reports"),
+    "nan": ("not finite", r"output 'y' is NaN at \[7\]; reproduce: harness run sorting.nan --only parity --case small --seed"),
+    "empty": ("empty output", r"output 'y' is empty, expected shape \(20000,\)"),
+    "deletes_output": ("empty output", "is empty"),
+    "objects": ("raised", "output 'y': expected numbers, found dtype object"),
+    "huge": ("raised", "expected outputs of at most"),
+    "returns_none": ("raised", "run\\(\\) must return named outputs"),
+    "load_raises": ("raised", "load\\(\\): RuntimeError: no weights in sight"),
+    "load_gives_nothing": ("raised", "load\\(\\) must give a function"),
+    "load_hangs": ("hung", "load\\(\\) did not return within 3 s"),
+    "ignores_sigterm": ("hung", "the first call did not return within 3 s"),
+    "raises": ("raised", "the first call: ValueError: x: expected sorted, found chaos"),
+    "exits_politely": ("raised", "SystemExit: enough"),
+    "exits": ("crashed", "ended its process with exit code 3; printed: last words"),
+    "segfaults": ("crashed", "died of SIGSEGV"),
+    "is_killed": ("out of memory", "was killed by SIGKILL"),
+    "eats_memory": ("out of memory", "MemoryError"),
+    "crashes_later": ("crashed", "died of SIGSEGV"),
+    "scribbles": ("crashed", "broke the protocol of its worker"),
+    "forks_then_exits": ("crashed", "exit code 4"),
+}
+WRONG = {
+    "stale": "y is not identical",
+    "unfinished": "y is not identical",
+    "aliases": "a warm call: y is not identical",
+    "knows_its_seeds": "a timed call: y is not identical",
+    "infinite": "y is not identical",
+    "wrong_names": "output 'y' is missing",
+    "wrong_dtype": "dtype float32 vs float64",
+}
+FINE = ("reference", "honest", "lazy", "hides", "patches_time", "prints", "by_children", "leaves_children", "close_raises", "streams")
+ENDS = ("close_hangs",)
+
+
+@pytest.fixture(scope="module")
+def outcomes(installed):
+    return measured(installed, *BAD, *WRONG, *FINE, *ENDS, seconds=12.0, patience=3.0)
+
+
+def cpu_seconds(item):
+    return min(block.cpu_seconds / block.calls for block in item.samples.blocks)
+
+
+@pytest.mark.parametrize("row", BAD)
+def test_a_bad_row_has_its_outcome_and_reason(outcomes, row):
+    kind, message = BAD[row]
+    assert outcomes[row].outcome.kind == kind, outcomes[row].outcome
+    assert re.search(message, outcomes[row].outcome.message), outcomes[row].outcome.message
+    assert len(outcomes[row].outcome.message) < 6000
+
+
+@pytest.mark.parametrize("row", WRONG)
+def test_a_wrong_row_fails_parity_and_says_how_to_reproduce_it(outcomes, row):
+    failed = [result for result in outcomes[row].parity if not result.passed]
+    assert failed
+    assert outcomes[row].outcome.kind == "measured"
+    assert WRONG[row] in failed[0].message
+    assert f"harness run sorting.{row} --only parity --case small --seed" in failed[0].message
+
+
+@pytest.mark.parametrize("row", [*FINE, *ENDS])
+def test_a_good_row_beside_bad_ones_is_measured(outcomes, row):
+    item = outcomes[row]
+    assert item.outcome.kind == "measured", item.outcome
+    assert all(result.passed for result in item.parity)
+    assert len(item.samples.blocks) >= 3
+
+
+def test_a_wrong_row_is_not_timed(outcomes):
+    assert outcomes["wrong_dtype"].samples.blocks == ()
+
+
+def test_what_was_measured_before_a_crash_is_kept(outcomes):
+    assert outcomes["crashes_later"].samples.cold is not None
+    assert outcomes["crashes_later"].parity[0].passed
+
+
+def test_a_lazy_output_is_paid_inside_the_timer(outcomes):
+    assert cpu_seconds(outcomes["lazy"]) > 0.5 * cpu_seconds(outcomes["reference"])
+
+
+def test_patched_timers_change_nothing(outcomes):
+    assert 0.3 < cpu_seconds(outcomes["patches_time"]) / cpu_seconds(outcomes["reference"]) < 3
+
+
+def test_work_hidden_behind_the_call_is_charged(outcomes):
+    hides, honest = (sorted(b.cpu_seconds / b.calls for b in outcomes[row].samples.blocks) for row in ("hides", "reference"))
+    assert hides[len(hides) // 2] > 2 * honest[len(honest) // 2]
+
+
+def test_work_in_child_processes_is_judged_on_wall_time(outcomes):
+    assert outcomes["by_children"].clock == "wall"
+    assert "1 child processes" in outcomes["by_children"].state["notes"][0]
+    assert outcomes["honest"].clock == "cpu"
+
+
+def test_trouble_at_the_end_is_a_note(outcomes):
+    assert "cannot let go" in outcomes["close_raises"].state["notes"][0]
+    assert "leaving load() did not return" in outcomes["close_hangs"].state["notes"][0]
+
+
+def test_chunks_are_stamped(outcomes):
+    chunks = outcomes["streams"].samples.chunks
+    assert chunks
+    assert all(len(call) == 4 and list(call) == sorted(call) and call[0] >= 0.0005 for call in chunks)
+
+
+def test_nothing_survives_a_session(outcomes):
+    # Whatever a worker started has inherited this run's own cache folder.
+    mine = os.environ["HARNESS_CACHE_FOLDER"]
+    found = [process.info for process in psutil.process_iter(["pid", "cmdline", "environ"])]
+    assert [info for info in found if (info["environ"] or {}).get("HARNESS_CACHE_FOLDER") == mine] == []
+
+
+# Plans.
+
+
+def test_the_reference_comes_along_and_long_cases_are_left_out_with_the_reason(installed):
+    made = planned(installed, "twice", cases=())
+    assert {(row.row, row.case) for row in made.planned} == {(row, case) for row in ("reference", "twice") for case in ("small", "tiny")}
+    assert made.left_out == (record.LeftOut("sorting", "", "long", "takes long"),)
+    thorough = planned(installed, "twice", cases=(), thorough=True)
+    assert {row.case for row in thorough.planned} == {"small", "tiny", "long"}
+    assert {row.case for row in planned(installed, "twice", cases=("long",)).planned} == {"long"}
+
+
+def test_a_broken_plugin_is_in_the_plan_as_unavailable(installed):
+    made = plan(installed, Settings(), ["sorting"], machine="here", profile="any")
+    assert [(out.implementation, "made to fail at import" in out.reason) for out in made.unavailable] == [("raises_at_import", True)]
+    assert {row.implementation for row in made.planned} == set(installed.implementations("sorting"))
+
+
+def test_a_sweep_adds_lanes_only_where_the_setting_is_honoured(installed):
+    made = planned(installed, "honest", "twice", sweep={"threads": (1, 2)})
+    lanes = [(row.row, row.settings.get("threads")) for row in made.planned]
+    variant = "honest[precision=float32]"
+    assert sorted(lanes, key=str) == sorted(
+        [("reference", None), ("twice", None), ("honest", 1), ("honest", 2), (variant, 1), (variant, 2)], key=str
+    )
+
+
+def test_lanes_of_a_sweep_share_rounds(installed):
+    made = planned(installed, "honest", sweep={"threads": (1, 2)}, launches=1)
+    found = run(made, installed, seconds=1.0)
+    assert len(found) == 5
+    rounds = [{block.round for block in item.samples.blocks} for item in found]
+    assert all(one == rounds[0] for one in rounds)
+    pinned = {(item.settings.get("threads"), item.environment["OMP_NUM_THREADS"]) for item in found if item.implementation == "honest"}
+    assert pinned == {(1, "1"), (2, "2")}
+
+
+def test_precision_of_the_session_makes_a_variant_and_leaves_the_reference_alone(installed):
+    made = planned(installed, "honest", "turns", settings=Settings(precision="float32"))
+    rows = {row.row: row for row in made.planned}
+    assert set(rows) == {"reference", "honest[precision=float32]", "turns[precision=float32]"}
+    assert not rows["honest[precision=float32]"].exact
+    assert rows["turns[precision=float32]"].exact
+    assert rows["reference"].settings == {}
+
+
+def test_nothing_to_measure_is_an_error_that_says_why(installed, tmp_path):
+    with pytest.raises(ConfigurationError, match=r"nothing matches 'sorting\.no_such'"):
+        planned(installed, "no_such")
+    with pytest.raises(ConfigurationError, match="launches: expected at least 1, found 0"):
+        planned(installed, "honest", launches=0)
+    with pytest.raises(ConfigurationError, match="expected a readable audio file, found No such file"):
+        planned(installed, "honest", audio=tmp_path / "missing.wav")
+
+
+# Rounds and noise.
+
+
+class Steps:
+    """A clock whose kernel takes the given seconds, one after another, and one second when they are used up."""
+
+    def __init__(self, *seconds):
+        self.seconds, self.now, self.inside = list(seconds), 0.0, False
+
+    def __call__(self):
+        self.inside = not self.inside
+        if not self.inside:
+            self.now += self.seconds.pop(0) if self.seconds else 1.0
+        return self.now
+
+
+def calibration(*seconds):
+    return Calibration(kernel=lambda: None, clock=Steps(*[1.0] * 8, *seconds))
+
+
+class Obliging:
+    """A worker whose calls take two milliseconds and are always right."""
+
+    pid = 0
+
+    def ask(self, command, patience, **arguments):
+        if command == "block":
+            return {"wall_ns": 2_000_000 * arguments["calls"], "cpu_ns": 2_000_000 * arguments["calls"]}
+        return {"seed": 0, "digest": "same", "hidden_cpu_ns": 0, "mutated": ""}
+
+
+def rounds(installed, budget, kernel, seconds=(0.002, 0.002)):
+    target = SimpleNamespace(implementation=installed.implementations("sorting")["twice"])
+    lanes = [launch.Lane(target, worker=Obliging(), seconds=each, trusted={0: {"same"}}) for each in seconds]
+    launch._rounds(lanes, budget, kernel, random.Random(3))
+    return [[(block.round, block.quiet) for block in lane.blocks] for lane in lanes]
+
+
+def test_noisy_rounds_are_marked_and_replaced(installed):
+    # The kernel runs around each round: before 0, after 0, before 1, after 1 (twice as slow), ...
+    found = rounds(installed, 0.04, calibration(1.0, 1.0, 1.0, 2.0))
+    assert found[0] == found[1] == [(0, True), (1, False), *((number, True) for number in range(2, 11))]
+
+
+def test_a_machine_that_becomes_noisy_gets_half_as_many_rounds_again_and_no_more(installed):
+    found = rounds(installed, 0.04, calibration(*[1.5**n for n in range(1, 60)]))
+    assert [number for number, _ in found[0]] == list(range(15))
+    assert not any(quiet for _, quiet in found[0][-3:])
+
+
+def test_slow_rows_share_their_rounds(installed):
+    fast, slow, slower = ([number for number, _ in found] for found in rounds(installed, 0.24, calibration(), (0.002, 0.02, 0.2)))
+    assert len(fast) == 40
+    assert slow == [number for number in fast if number % 16 == 0]
+    assert slower == slow
+
+
+def test_the_order_of_the_rows_changes_from_round_to_round(installed, monkeypatch):
+    asked = []
+    ask = WorkerProcess.ask
+
+    def listen(self, command, *args, **arguments):
+        if command == "block":
+            asked.append(self.name)
+        return ask(self, command, *args, **arguments)
+
+    monkeypatch.setattr(WorkerProcess, "ask", listen)
+    measured(installed, "honest", "twice", seconds=2.0)
+    rounds = [tuple(asked[start : start + 4]) for start in range(0, len(asked), 4)]
+    assert all(len(set(turn)) == 4 for turn in rounds)
+    assert len(set(rounds)) >= 3
+
+
+@pytest.mark.parametrize(
+    ("total", "affordable", "stride"), [(48, 100.0, 1), (48, 48.0, 1), (48, 20.0, 4), (48, 0.1, 16), (3, 0.1, 1), (6, 0.1, 2), (1, 5.0, 1)]
+)
+def test_slow_rows_sit_out_rounds_but_never_all(total, affordable, stride):
+    assert launch._stride(total, affordable) == stride
+    assert -(-total // stride) >= min(3, total)
+
+
+# Interruption, reference outputs, audio.
+
+
+def test_an_interrupted_session_keeps_what_it_measured(installed, tmp_path, monkeypatch):
+    store = record.Store(tmp_path)
+    made = planned(installed, "twice", launches=3)
+    asked = []
+    ask = WorkerProcess.ask
+
+    def interrupt(self, command, *args, **arguments):
+        asked.append(command)
+        if command == "block" and asked.count("block") == 100:
+            raise KeyboardInterrupt
+        return ask(self, command, *args, **arguments)
+
+    monkeypatch.setattr(WorkerProcess, "ask", interrupt)
+    monkeypatch.setattr(launch, "MOST_ROUNDS", 30)
+    with pytest.raises(KeyboardInterrupt):
+        run(made, installed, seconds=6.0, store=store, calibration=calibration())
+    stored, found = store.read(made.session)
+    assert stored == made
+    whole = [item for item in found if item.launch == 0]
+    assert {item.row for item in whole} == {"reference", "twice"}
+    assert all(item.samples.calls for item in whole)
+    partial = [item for item in found if item.launch == 1]
+    assert partial
+    assert all(item.samples.cold for item in partial)
+    assert sum(len(item.samples.blocks) for item in partial) >= 30
+
+
+def test_reference_outputs_are_cached_and_a_damaged_file_is_computed_anew(installed, tmp_path, monkeypatch):
+    started = []
+    original = WorkerProcess.__init__
+
+    def count(self, name, *args, **options):
+        started.append(name)
+        original(self, name, *args, **options)
+
+    monkeypatch.setattr(WorkerProcess, "__init__", count)
+
+    def outputs(seeds):
+        references = References(installed, "here", environment={}, folder=tmp_path)
+        return references.outputs("sorting", "tiny", seeds, Settings()), references.notes
+
+    first, notes = outputs([0, 1])
+    assert (len(started), notes) == (1, [])
+    again, notes = outputs([0, 1])
+    assert (len(started), notes) == (1, [])
+    assert np.array_equal(first[1]["y"], again[1]["y"])
+    damaged, other = sorted((tmp_path / "reference").glob("*.npz"))
+    damaged.write_bytes(b"PK\x03\x04 not what it was")
+    other.write_bytes(b"")
+    repaired, notes = outputs([0, 1])
+    assert len(started) == 2
+    assert all("computed anew" in note for note in notes)
+    assert len(notes) == 2
+    assert np.array_equal(first[0]["y"], repaired[0]["y"])
+
+
+def test_a_reference_that_fails_leaves_no_row_measured(installed):
+    crashing = installed.entry("sorting.segfaults")
+    item = dataclasses.replace(crashing.item, name="reference", role="reference")
+    entry = dataclasses.replace(crashing, name="sorting.reference", item=item)
+    entries = tuple(entry if old.name == "sorting.reference" else old for old in installed.entries)
+    found = measured(registry.Registry(entries), "twice", cases=("tiny",))
+    assert {item.outcome.kind for item in found.values()} == {"unavailable"}
+    assert "no reference outputs for case tiny: sorting.reference: a call died of SIGSEGV" in found["twice"].outcome.message
+
+
+def test_a_users_audio_is_a_case_named_by_its_content(installed, tmp_path):
+    import soundfile
+
+    song = tmp_path / "secret name.wav"
+    soundfile.write(song, np.random.default_rng(5).uniform(-0.5, 0.5, (800, 2)), 8000, subtype="FLOAT")
+    made = planned(installed, "twice", audio=song, cases=(), launches=1)
+    found = run(made, installed, seconds=1.0, audio=song)
+    assert len(found) == 2
+    for item in found:
+        assert re.fullmatch("input-[0-9a-f]{12}", item.case)
+        assert item.outcome.kind == "measured"
+        assert item.samples.produced == 800
+        assert "secret" not in record.to_json(item)
+
+
+def test_parity_alone_takes_no_time_samples(installed):
+    made = planned(installed, "twice", "wrong_dtype", launches=1)
+    found = {item.row: item for item in run(made, installed, seeds=(41,), timed=False)}
+    assert found["twice"].parity[0].passed
+    assert found["twice"].samples.blocks == ()
+    assert "seed 41" in found["wrong_dtype"].parity[0].message
+
+
+def test_the_floor_comes_from_the_work_model(installed):
+    seen = []
+
+    def floor(work):
+        seen.append(work)
+        return record.Floor(1e-6, "L2 read")
+
+    found = measured(installed, "twice", cases=("tiny",), floor=floor)
+    assert found["twice"].floor == record.Floor(1e-6, "L2 read")
+    assert seen[0].bytes == 800.0
+
+
+# Adversarial inputs and settings.
+
+
+def test_fuzzing_shrinks_to_the_smallest_failing_input_keeps_it_and_tries_it_first(installed, tmp_path):
+    row = next(row for row in planned(installed, "fragile", cases=("tiny",)).planned if row.row == "fragile")
+    found = fuzz(installed, row, folder=tmp_path, examples=200)
+    assert found.failure.inputs["x"].size == 3
+    assert "sorting.fragile: y is not identical" in found.failure.message
+    assert found.failure.path.suffix == ".json"
+    again = fuzz(installed, row, folder=tmp_path, examples=200)
+    assert again.examples == 1
+    assert np.array_equal(again.failure.inputs["x"], found.failure.inputs["x"])
+    found.failure.path.with_suffix(".npz").write_bytes(b"damaged")
+    with pytest.raises(ConfigurationError, match="expected a kept failure"):
+        fuzz(installed, row, folder=tmp_path, examples=1)
+
+
+def test_fuzzing_survives_crashes_and_passes_what_is_right(installed, tmp_path):
+    rows = {row.row: row for row in planned(installed, "segfaults", "raises", "twice", cases=("tiny",)).planned}
+    assert "died of SIGSEGV" in fuzz(installed, rows["segfaults"], folder=tmp_path, examples=5).failure.message
+    assert "refused: ValueError" in fuzz(installed, rows["raises"], folder=tmp_path, examples=5).failure.message
+    fine = fuzz(installed, rows["twice"], folder=tmp_path, examples=30)
+    assert (fine.failure, fine.examples) == (None, 30)
+
+
+def test_fuzzing_ends_with_its_time(installed, tmp_path):
+    row = planned(installed, "twice", cases=("tiny",)).planned[0]
+    assert fuzz(installed, row, folder=tmp_path, examples=100_000, seconds=0.5).examples < 100_000
+
+
+def test_settings_that_show_and_settings_that_are_dead(installed):
+    chosen = {"sorting": [installed.implementations("sorting")[name] for name in ("turns", "dead", "honours_none")]}
+    flips = flip_settings(installed, chosen)
+    shown = {(flip.implementation, flip.setting): flip.shown for flip in flips}
+    settings = ("threads", "precision", "batch", "longest_audio", "cache", "hop")
+    assert shown == {("turns", s): True for s in settings} | {("dead", s): False for s in settings} | {("honours_none", ""): False}
+    messages = [flip.message for flip in flips if not flip.shown]
+    assert "sorting.dead, case tiny: batch is dead: error between batch=1 and batch=2: batch=2 is accepted" in messages
+    assert any("honours none of the settings its component names: threads, precision" in message for message in messages)
+
+
+def test_an_effect_that_nobody_honours_is_reported(installed):
+    flips = flip_settings(installed, {"sorting": [installed.implementations("sorting")["twice"]]})
+    assert [flip.setting for flip in flips] == ["threads", "precision", "batch", "longest_audio", "cache", "hop"]
+    assert flips[0].message == "no implementation of sorting honours threads"

@@ -1,6 +1,8 @@
-"""Measuring: what a session sets out to do, and doing it."""
+"""Measuring: what a session sets out to do, and doing it; parity on adversarial inputs; settings that must show."""
 
+from harness.measure.effects import Flip, flip_settings
+from harness.measure.fuzz import Failure, Fuzzed, fuzz
 from harness.measure.plan import plan
 from harness.measure.session import Progress, run
 
-__all__ = ["Progress", "plan", "run"]
+__all__ = ["Failure", "Flip", "Fuzzed", "Progress", "flip_settings", "fuzz", "plan", "run"]

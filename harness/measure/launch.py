@@ -94,7 +94,8 @@ class Lane:
             self.outcome = outcome
         self.done = True
         if self.worker is not None:
-            self.worker.close(min(self.patience, 10.0))
+            problem = self.worker.close(min(self.patience, 10.0))
+            self.notes += [problem] if problem else []
 
     @contextlib.contextmanager
     def attempt(self) -> Iterator[None]:
@@ -115,23 +116,25 @@ def measure(
     rng: random.Random,
     timed: bool = True,
 ) -> None:
-    """Fill the lanes. `seconds()` is asked once, when parity is done: how long rounds and single calls may take together.
+    """Fill the lanes and end them. `seconds()` is asked when parity is done: how long rounds and single calls may take together.
 
-    timed: False stops after parity, on every seed. Lanes keep what they have when this is interrupted; the caller ends them.
+    timed: False stops after parity, on every seed. Interrupted, lanes keep what they have; the caller kills their processes.
     """
     _start(lanes, seeds, rng)
-    for lane in rng.sample(list(lanes), len(lanes)):
+    for lane in rng.sample(_active(lanes), len(_active(lanes))):
         with lane.attempt():
             _first_call(lane, seeds[launch % len(seeds)])
     for lane in _active(lanes):
         with lane.attempt():
             _warm(lane, seeds, every=not timed)
-    if not timed:
-        return
     for lane in _active(lanes):
-        if lane.seconds > COLD_ONLY_SECONDS:
+        if not timed:
+            _finish(lane, fresh=False)
+        elif lane.seconds > COLD_ONLY_SECONDS:
             lane.notes.append(f"one call takes {lane.seconds:.1f} s, more than {COLD_ONLY_SECONDS:g} s: only its first call was timed")
             _finish(lane, fresh=False)
+    if not _active(lanes):
+        return
     budget = seconds()
     _rounds(_active(lanes), 0.6 * budget, calibration, rng)
     _single_calls(_active(lanes), 0.3 * budget, rng)
@@ -152,12 +155,18 @@ def _start(lanes: Sequence[Lane], seeds: Sequence[int], rng: random.Random) -> N
             continue
         lane.worker = WorkerProcess(target.name, target.environment, paths=target.paths)
         with lane.attempt():
-            arguments = {"component": target.component_value, "case": target.planned.case, "audio": target.audio}
-            lane.worker.tell("prepare", lane.patience, **arguments, seeds=list(seeds), seed=rng.randrange(1 << 62))
+            lane.worker.tell(
+                "prepare",
+                component=target.component_value,
+                case=target.planned.case,
+                audio=target.audio,
+                seeds=list(seeds),
+                seed=rng.randrange(1 << 62),
+            )
     for lane in _active(lanes):
         with lane.attempt():
             assert lane.worker is not None
-            lane.work = lane.worker.answer(lane.patience)["work"]
+            lane.work = lane.worker.answer()["work"]
 
 
 def _first_call(lane: Lane, seed: int) -> None:
@@ -174,6 +183,9 @@ def _first_call(lane: Lane, seed: int) -> None:
     lane.seconds = lane.cold["wall_ns"] / 1e9
     _compare(lane, seed, lane.cold.pop("outputs"), "the first call")
     _unchanged(lane, lane.cold)
+    if "unproduced" in lane.cold and all(result.passed for result in lane.parity) and not lane.done:
+        planned = lane.target.planned
+        raise WorkerFailed(Outcome("raised", f"{planned.component}: counting what {planned.row} produced: {lane.cold['unproduced']}"))
 
 
 def _warm(lane: Lane, seeds: Sequence[int], *, every: bool) -> None:
@@ -242,26 +254,28 @@ def _rounds(lanes: Sequence[Lane], budget: float, calibration: Calibration, rng:
     affordable = {id(lane): share / max(lane.seconds, BLOCK_SECONDS) for lane in lanes}
     total = int(min(MOST_ROUNDS, max(LEAST_ROUNDS, *affordable.values())))
     strides = {key: _stride(total, count) for key, count in affordable.items()}
-    started, extra, number = time.monotonic(), 0, 0
+    speeds: list[float] = []  # of the calibration kernel around each round
+    started = time.monotonic()
+
+    def wanted() -> bool:
+        """The planned rounds; then one for each noisy round, as far as time allows."""
+        quiet = sum(calibration.quiet(speed) for speed in speeds)
+        replacing = len(speeds) < 1.5 * total and time.monotonic() - started < 1.5 * budget
+        return len(speeds) < total or (quiet < total and replacing)
+
     before = calibration()
-    speeds: dict[int, float] = {}
-    while number < total + extra:
+    while wanted():
+        number = len(speeds)
         turn = [lane for lane in _active(lanes) if number % strides[id(lane)] == 0]
         measured = [(lane, timing) for lane in rng.sample(turn, len(turn)) if (timing := _block(lane)) is not None]
-        after = calibration()
-        speeds[number] = max(before, after)
-        quiet = calibration.quiet(speeds[number])
+        speeds.append(max(before, calibration()))
         for lane, (calls, wall, cpu) in measured:
             hidden = 0.0
             with lane.attempt():
                 hidden = _checked(lane)
             charged = hidden if hidden > max(HIDDEN_SECONDS, HIDDEN_SHARE * cpu) else 0.0
-            lane.blocks.append(Block(number, calls, wall, cpu + charged, quiet))
-        before = calibration() if measured else after
-        number += 1
-        # Noisy rounds are replaced, as far as time allows; a round of slow lanes is dear, and happens anyway at its stride.
-        if number == total + extra and not quiet and extra < total // 2 and time.monotonic() - started < 1.5 * budget:
-            extra += 1
+            lane.blocks.append(Block(number, calls, wall, cpu + charged, calibration.quiet(speeds[-1])))
+        before = calibration()
     # What is usual is known better now than when the first rounds ended.
     for lane in lanes:
         lane.blocks = [dataclasses.replace(block, quiet=calibration.quiet(speeds[block.round])) for block in lane.blocks]

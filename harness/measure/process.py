@@ -110,13 +110,16 @@ class WorkerProcess:
             raise self._failed(reply["failed"], f"{self._doing()}: {reply['message']}")
         return reply
 
-    def close(self, patience: float = 10.0) -> None:
-        """Leave the load() context, then end the process and all that it started."""
+    def close(self, patience: float = 10.0) -> str:
+        """Leave the load() context, then end the process and all that it started. Returns what went wrong in that, or ""."""
+        problem = ""
         if not self._closed and not self._busy and self._process.poll() is None:
-            with contextlib.suppress(WorkerFailed, OSError):
-                self.tell("close", patience)
-                self.answer(patience)
+            try:
+                self.ask("close", patience)
+            except WorkerFailed as failure:
+                problem = failure.outcome.message
         self.kill()
+        return problem
 
     def kill(self) -> None:
         """End the process and its descendants at once."""
@@ -219,6 +222,14 @@ class WorkerProcess:
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+
+def pins(threads: int | None, environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that pin a worker: threads of every BLAS and OpenMP (all usable CPUs where nothing is asked), hash seed."""
+    count = threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    pools = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
+    pinned = {f"{pool}_NUM_THREADS": str(count) for pool in pools}
+    return {**pinned, "VECLIB_MAXIMUM_THREADS": str(count), "PYTHONHASHSEED": "0", **environment}
 
 
 _PLACES = {

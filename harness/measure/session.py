@@ -21,7 +21,7 @@ from harness.measure.calibration import Calibration
 from harness.measure.commit import commit_of
 from harness.measure.launch import Lane, Target, measure
 from harness.measure.plan import replaced
-from harness.measure.process import PATIENCE_SECONDS, WorkerFailed
+from harness.measure.process import PATIENCE_SECONDS, WorkerFailed, pins
 from harness.measure.reference import References, no_outputs
 from harness.record import Build, Floor, Outcome, Plan, Planned, Record, Samples, Store, Timing
 from harness.registry import Registry
@@ -97,8 +97,6 @@ def run(
                 measure(lanes, launch, seeds=seeds, seconds=budget, calibration=calibration, rng=rng, timed=timed)
             finally:
                 # Also when interrupted: what was measured is kept.
-                for lane in lanes:
-                    lane.end()
                 now = state.state(since)
                 for lane in lanes:
                     if not lane.cold and lane.outcome.kind == "measured":
@@ -107,18 +105,13 @@ def run(
                     records.append(_record(plan, lane, launch, started=started, found=found, here=here, floor=floor))
                     if store is not None:
                         store.append(records[-1])
+                for lane in lanes:
+                    if lane.worker is not None:
+                        lane.worker.kill()
             done += 1
     if progress is not None:
         progress(Progress(total, total, groups[-1][0].component, groups[-1][0].case, 0))
     return records
-
-
-def pins(threads: int | None, environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables that pin a worker: threads of every BLAS and OpenMP (all usable CPUs where nothing is asked), hash seed."""
-    count = threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    pools = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
-    pinned = {f"{pool}_NUM_THREADS": str(count) for pool in pools}
-    return {**pinned, "VECLIB_MAXIMUM_THREADS": str(count), "PYTHONHASHSEED": "0", **environment}
 
 
 def _target(

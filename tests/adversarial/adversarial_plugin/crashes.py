@@ -114,7 +114,7 @@ def PRINTS(inputs):
 @cheat("scribbles")
 def SCRIBBLES(inputs):
     """Writes into every open descriptor, the harness's channel among them."""
-    for descriptor in range(3, 64):
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
         try:
             os.set_blocking(descriptor, False)
             os.write(descriptor, b"\xff" * 64)

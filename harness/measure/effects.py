@@ -1,0 +1,182 @@
+"""Does turning a setting show? Each Effect of a component, flipped on its case, for each implementation that honours it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psutil
+
+from harness.component import Effect, Implementation
+from harness.measure.process import PATIENCE_SECONDS, WorkerFailed, WorkerProcess, pins
+from harness.registry import Registry, unavailable
+from harness.settings import Settings
+
+ROUNDS = 15
+AGREEING = 12
+LEAST_CHANGE = 0.05
+LEAST_BYTES = 256 << 10
+
+
+@dataclass(frozen=True)
+class Flip:
+    """One setting of one implementation between two values. `message` says what was seen, or why it counts as dead."""
+
+    component: str
+    implementation: str
+    setting: str
+    shown: bool
+    message: str
+    effect: Effect | None = None
+
+
+def flip_settings(
+    registry: Registry,
+    chosen: Mapping[str, Sequence[Implementation]],
+    *,
+    settings: Settings | None = None,
+    environment: Mapping[str, str] | None = None,
+    patience: float = PATIENCE_SECONDS,
+) -> list[Flip]:
+    """Flip every effect of the chosen components (as Registry.select gives them).
+
+    Reported as not shown: a setting without its stated effect, an effect that no implementation honours, an optimized
+    implementation that honours none of the settings its component names.
+    """
+    found: list[Flip] = []
+    for name, implementations in chosen.items():
+        effects = registry.components[name].effects
+        named = list(dict.fromkeys(effect.setting for effect in effects))
+        usable = [item for item in implementations if unavailable(item) is None]
+        for item in usable:
+            if named and item.role == "optimized" and not set(named) & set(item.settings):
+                message = f"{name}.{item.name} honours none of the settings its component names: {', '.join(named)}"
+                found.append(Flip(name, item.name, "", False, message))
+            for effect in effects:
+                if effect.setting in item.settings:
+                    found.append(_flip(_Bench(registry, item, settings or Settings(), environment or {}, patience), effect))
+        honoured = {setting for item in usable for setting in item.settings}
+        found += [Flip(name, "", s, False, f"no implementation of {name} honours {s}") for s in named if usable and s not in honoured]
+    return found
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """Where one implementation is observed. Threads of BLAS are pinned to one, so that only the setting differs."""
+
+    registry: Registry
+    item: Implementation
+    settings: Settings
+    environment: Mapping[str, str]
+    patience: float
+
+    def start(self, effect: Effect, value: Any) -> WorkerProcess:
+        """A worker with the setting at `value`, loaded."""
+        own = self.settings.only(self.item.settings)
+        if not self.item.plain:
+            own = own.merged(self.item.variants[0].settings)
+        given = own.merged({effect.setting: value})
+        name = f"{self.item.component}.{self.item.name}"
+        worker = WorkerProcess(name, pins(1, self.environment))
+        try:
+            component, implementation = self.registry.entry(self.item.component).value, self.registry.entry(name).value
+            worker.ask("prepare", component=component, case=effect.case, seeds=[0], audio=None, seed=0)
+            affinity = list(given.affinity) if given.affinity else None
+            worker.ask("load", self.patience, implementation=implementation, settings=given.given(), affinity=affinity)
+        except BaseException:
+            worker.kill()
+            raise
+        return worker
+
+
+def _flip(bench: _Bench, effect: Effect) -> Flip:
+    name = f"{bench.item.component}.{bench.item.name}"
+    first, second = (f"{effect.setting}={value}" for value in effect.values)
+    try:
+        shown, message = _refused(bench, effect) if effect.shows == "error" else _LOOKS[effect.shows](bench, effect)
+    except WorkerFailed as failure:
+        shown, message = False, f"{failure.outcome.kind}: {failure.outcome.message}"
+    dead = "" if shown else f"{effect.setting} is dead: "
+    text = f"{name}, case {effect.case}: {dead}{effect.shows} between {first} and {second}: {message}"
+    return Flip(bench.item.component, bench.item.name, effect.setting, shown, text, effect)
+
+
+def _refused(bench: _Bench, effect: Effect) -> tuple[bool, str]:
+    with bench.start(effect, effect.values[0]) as worker:
+        worker.ask("cold", bench.patience, seed=0)
+    try:
+        with bench.start(effect, effect.values[1]) as worker:
+            worker.ask("cold", bench.patience, seed=0)
+    except WorkerFailed as failure:
+        return failure.outcome.kind == "raised", failure.outcome.message.splitlines()[0]
+    return False, f"{effect.setting}={effect.values[1]} is accepted"
+
+
+def _cold(bench: _Bench, effect: Effect) -> list[dict[str, Any]]:
+    """The first call under each value, with the bytes it took beyond what was there before load."""
+    answers = []
+    for value in effect.values:
+        with bench.start(effect, value) as worker:
+            answers.append(worker.ask("cold", bench.patience, seed=0))
+    return answers
+
+
+def _output(bench: _Bench, effect: Effect) -> tuple[bool, str]:
+    first, second = (answer["outputs"] for answer in _cold(bench, effect))
+    same = first.keys() == second.keys() and all(
+        first[name].dtype == second[name].dtype and np.array_equal(first[name], second[name], equal_nan=first[name].dtype.kind in "fc")
+        for name in first
+    )
+    return not same, "the outputs are equal" if same else "the outputs differ"
+
+
+def _produced(bench: _Bench, effect: Effect) -> tuple[bool, str]:
+    first, second = (answer.get("produced") for answer in _cold(bench, effect))
+    return first != second, f"{first} and {second} units"
+
+
+def _bytes(bench: _Bench, effect: Effect) -> tuple[bool, str]:
+    first, second = (int(answer["peak_bytes"]) for answer in _cold(bench, effect))
+    return abs(second - first) > max(LEAST_BYTES, LEAST_CHANGE * first), f"{first / 1e6:.1f} and {second / 1e6:.1f} MB at the peak"
+
+
+def _processes(bench: _Bench, effect: Effect) -> tuple[bool, str]:
+    counts = []
+    for value in effect.values:
+        most = 0
+
+        def look(pid: int) -> None:
+            nonlocal most
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                family = [process, *process.children(recursive=True)]
+                most = max(most, sum(member.num_threads() for member in family))
+
+        with bench.start(effect, value) as worker:
+            # Threads may live for one call only: look many times while calls go on.
+            worker.ask("calls", bench.patience, look, count=1_000_000, seconds=0.3)
+        counts.append(most)
+    return counts[0] != counts[1], f"at most {counts[0]} and {counts[1]} threads and processes at work"
+
+
+def _time(bench: _Bench, effect: Effect) -> tuple[bool, str]:
+    with bench.start(effect, effect.values[0]) as one, bench.start(effect, effect.values[1]) as two:
+        calls = []
+        for worker in (one, two):
+            seconds = min(worker.ask("outputs", bench.patience, seeds=[0, 0, 0])["wall_ns"]) / 1e9
+            calls.append(max(1, round(0.002 / max(seconds, 1e-6))))
+        ratios = []
+        for _ in range(ROUNDS):
+            seconds_each = [
+                worker.ask("block", bench.patience, calls=count)["wall_ns"] / count for worker, count in zip((one, two), calls, strict=True)
+            ]
+            ratios.append(seconds_each[1] / seconds_each[0])
+    median = float(np.median(ratios))
+    agreeing = max(sum(ratio > 1 for ratio in ratios), sum(ratio < 1 for ratio in ratios))
+    return abs(median - 1) > LEAST_CHANGE and agreeing >= AGREEING, f"{median:.3g} times the seconds per call"
+
+
+_LOOKS = {"output": _output, "produced": _produced, "bytes": _bytes, "processes": _processes, "time": _time}
