@@ -1,4 +1,9 @@
-"""Log-filtered spectrograms of the stems of a song: what is computed, on what, how equal, at least how much work."""
+"""Log-filtered spectrograms of the stems of a song: what is computed, on what, how equal, at least how much work.
+
+Inputs: `signals`, one array (stems, samples) or (stems, samples, channels) of int16 or float32 in [-1, 1]; `sample_rate` in Hz.
+Output: `spectrogram` (stems, frames, bands) float32 with ceil(samples / hop) frames, hop = sample_rate / 100 (fractions allowed);
+the number of bands depends on the rate (81 at 44.1 kHz).
+"""
 
 from __future__ import annotations
 
@@ -148,6 +153,5 @@ COMPONENT = Component(
         Effect("threads", (1, 2), "stems-30s", "processes"),
         Effect("precision", ("float32", "float64"), "quick", "output"),
     ),
-    description="log10(1 + x) of 12 triangular bands per octave, 30 to 17000 Hz, 100 frames a second, as madmom computes it; inputs: "
-    "signals (stems, samples[, channels]) int16 or float32, sample_rate in Hz; output: spectrogram (stems, frames, bands) float32",
+    description="log-filtered spectrogram of stems as madmom computes it: 12 bands per octave, 100 frames a second",
 )
