@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from implementations.dbn.processor import DBNDownBeatTrackingProcessor as DBNDownBeatTrackingProcessor
     from implementations.spectrogram import log_spectrogram as log_spectrogram
 
 _HOMES = {

@@ -50,7 +50,7 @@ def log_spectrogram(
     precision: None keeps within 1e-6 of madmom; "float32" allows 2e-5, and is the only choice where there is no float64 (MLX, MPS).
 
     TypeError, ValueError: wrong dtype, shape or rate, samples that are not finite, a backend that does not fit the array.
-    ImportError: the backend named is not installed.
+    RuntimeError: the backend named does not work here, and why.
     """
     kind = _kind(signals)
     if kind in ("torch_cuda", "torch_mps", "mlx_batched"):
@@ -63,7 +63,7 @@ def log_spectrogram(
 
         result = log_spectrogram(signals.detach().numpy(), sample_rate, backend=backend, threads=threads, precision=precision)
         return torch.from_numpy(result)
-    return _loaded(_fastest() if backend == "auto" else backend, threads, precision)(signals, sample_rate)
+    return _loaded(_fastest() if backend == "auto" else _usable(backend), threads, precision)(signals, sample_rate)
 
 
 def backends() -> dict[str, str | None]:
@@ -80,6 +80,15 @@ def _fastest() -> str:
         if "not installed" not in reason:
             warnings.warn(f"spectrogram: {name} is passed over: {reason}", RuntimeWarning, stacklevel=4)
     raise RuntimeError("spectrogram: no backend works here: " + "; ".join(f"{name}: {_problem(name)}" for name in FASTEST_FIRST))
+
+
+def _usable(name: str) -> str:
+    if name not in _HOMES:
+        raise ValueError(f"spectrogram: backend: expected auto or one of {', '.join(_HOMES)}, found {name!r}")
+    reason = _problem(name)
+    if reason:
+        raise RuntimeError(f"spectrogram: backend {name} does not work here: {reason}")
+    return name
 
 
 @lru_cache(maxsize=len(_HOMES))
@@ -128,8 +137,6 @@ def _loaded(name: str, threads: int | None, precision: str | None) -> Compute:
 
 
 def _implementation(name: str) -> Implementation:
-    if name not in _HOMES:
-        raise ValueError(f"spectrogram: backend: expected auto or one of {', '.join(_HOMES)}, found {name!r}")
     module, attribute = _HOMES[name].split(":")
     found: Implementation = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
     return found

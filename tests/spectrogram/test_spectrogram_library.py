@@ -43,6 +43,11 @@ print(sorted(heavy | measuring))
     assert done.stdout.strip() == "[]"
 
 
+def test_each_promised_name_is_there():
+    for name in implementations.__all__:
+        assert callable(getattr(implementations, name))
+
+
 def test_unknown_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="'implementations' has no attribute 'nothing'; it offers log_spectrogram"):
         _ = implementations.nothing
@@ -111,6 +116,12 @@ def test_auto_passes_over_missing_backends_in_silence(fresh, monkeypatch, signal
 def test_options_that_do_not_fit_are_refused(signals, options, message):
     with pytest.raises(ValueError, match=message):
         log_spectrogram(signals, 44100, **options)
+
+
+def test_a_backend_that_does_not_work_here_says_why(fresh, monkeypatch, signals):
+    monkeypatch.setitem(package._HOMES, "madmom", "peers:NOTHING")
+    with pytest.raises(RuntimeError, match=r"backend madmom does not work here: AttributeError: .*has no attribute 'NOTHING'"):
+        log_spectrogram(signals, 44100, backend="madmom")
 
 
 def test_lists_are_refused():
