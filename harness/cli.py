@@ -126,21 +126,20 @@ def machine(options: argparse.Namespace) -> int:
     """Identity, profile, settings, state, and the measured ceilings."""
     from harness import history, limits, state
     from harness.machine import describe
-    from harness.report import terminal
+    from harness.report.console import console, progress, render_pairs
 
-    context = _context(options)
-    console = terminal.console()
+    context, screen = _context(options), console()
     chosen = context.profile
     lines = [*describe(context.machine, state.state()), ("profile", f"{chosen.name} (chosen {chosen.chosen}; {' < '.join(chosen.lineage)})")]
     lines += [(f"setting {name}", f"{value}  (from {context.settings_from[name]})") for name, value in context.settings.given().items()]
     found = limits.cached(context.machine)
     if options.limits:
-        with terminal.progress(console, "measuring limits") as note:
+        with progress("measuring limits") as note:
             found = limits.measure_limits(context.machine, note)
-    terminal.render_pairs([*lines, *(limits.describe(found) if found else [("limits", "not measured; `harness machine --limits`")])], console)
+    render_pairs([*lines, *(limits.describe(found) if found else [("limits", "not measured; `harness machine --limits`")])], screen)
     if options.asv:
         registered = history.register_machine(context.machine)
-        terminal.render_pairs([("asv", registered.message)], console)
+        render_pairs([("asv", registered.message)], screen)
     return 0
 
 
@@ -148,11 +147,11 @@ def run(options: argparse.Namespace) -> int:
     """Plan, parity, measure, judge, report, record."""
     from harness import measure
     from harness.report import terminal
+    from harness.report.console import console
 
-    context = _context(options)
-    console = terminal.console()
+    context, screen = _context(options), console()
     if options.only == "settings":
-        return _flip_settings(options, context, console)
+        return _flip_settings(options, context, screen)
     plan = measure.plan(
         context.registry,
         context.settings,
@@ -165,33 +164,34 @@ def run(options: argparse.Namespace) -> int:
         audio=options.input,
         launches=1 if options.only == "parity" else options.launches,
     )
-    terminal.render_plan(plan, console)
-    records = _measured(options, context, plan, console)
-    verdicts = context.judge(plan, records, targets=options.only != "parity")
-    terminal.render(verdicts, console, plan=False)
+    targets = () if options.only == "parity" else context.targets(plan)
+    terminal.render_plan(plan, screen)
+    records = _measured(options, context, plan)
+    verdicts = context.judge(plan, records, targets)
+    terminal.render(verdicts, screen, plan=False)
     if options.record:
-        _record(context, records, console)
+        _record(context, records, screen)
     return _conclude(options, verdicts)
 
 
 def judge(options: argparse.Namespace) -> int:
     """Judge a session, or asv history, under the profile's targets of today."""
     from harness.report import terminal
+    from harness.report.console import console
 
-    context = _context(options)
-    console = terminal.console()
+    context, screen = _context(options), console()
     if options.history:
         verdicts, steps = _history_verdicts(options, context)
-        terminal.render(verdicts, console)
-        terminal.render_steps(steps, console)
+        terminal.render(verdicts, screen)
+        terminal.render_steps(steps, screen)
         return _conclude(options, verdicts)
     sessions = context.store.sessions()
     if not sessions and options.session is None:
         sys.stderr.write(f"harness: nothing is recorded in {context.store.folder}; `harness run` measures\n")
         return INCOMPLETE
     plan, records = context.store.read(options.session or sessions[-1])
-    verdicts = context.judge(plan, records, rejudge=options.profile is not None)
-    terminal.render(verdicts, console)
+    verdicts = context.judge(plan, records, context.targets(plan) if plan else (), rejudge=options.profile is not None)
+    terminal.render(verdicts, screen)
     return _conclude(options, verdicts)
 
 
@@ -217,14 +217,14 @@ def _sweep(texts: Sequence[str]) -> Mapping[str, list[Any]]:
     return found
 
 
-def _measured(options: argparse.Namespace, context: Context, plan: Plan, console: Console) -> Sequence[Record]:
+def _measured(options: argparse.Namespace, context: Context, plan: Plan) -> Sequence[Record]:
     """The records of a session; of an interrupted one those that it left."""
     from harness import limits, measure
-    from harness.report import terminal
+    from harness.report.console import progress
 
     ceilings = limits.cached(context.machine)
     try:
-        with terminal.progress(console, "measuring") as progress:
+        with progress("measuring") as show:
             return measure.run(
                 plan,
                 context.registry,
@@ -233,7 +233,7 @@ def _measured(options: argparse.Namespace, context: Context, plan: Plan, console
                 environment=context.profile.environment,
                 audio=options.input,
                 timed=options.only != "parity",
-                progress=progress,
+                progress=lambda p: show(f"{p.component} {p.case}, launch {p.launch + 1}", p.done / p.total),
                 floor=limits.floor(ceilings) if ceilings else None,
                 **({"seeds": (options.seed,)} if options.seed is not None else {}),
             )

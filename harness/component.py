@@ -58,7 +58,7 @@ class Close:
 class Metric:
     """`function(reference, candidate)` on the right side of exactly one bound.
 
-    A known name ("snr_db", "max_abs_difference", "f_measure", "path_agreement", ...: `harness.parity.METRICS`)
+    A known name ("snr_db", "max_abs_difference", "f_measure", "agreement", ...: `harness.parity.METRICS`)
     needs no function.
     """
 

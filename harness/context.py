@@ -27,10 +27,14 @@ class Context:
     settings_from: Mapping[str, str]
     store: Store
 
-    def targets(self, components: Iterable[str]) -> tuple[Target, ...]:
-        """The targets of the components: their targets.toml, overridden by [tool.harness.targets] of the project."""
+    def targets(self, plan: Plan) -> tuple[Target, ...]:
+        """The targets of what a plan measures: each component's targets.toml, overridden by [tool.harness.targets] of the project.
+
+        Read them before measuring: a file that cannot be is to be mended first.
+        """
         names = set(profile.load_all(profile.project_folders()))
-        wanted = {name: self.registry.components[name] for name in components}
+        components = dict.fromkeys(item.component for item in plan.planned)
+        wanted = {name: self.registry.components[name] for name in components if name in self.registry.components}
         found: list[Target] = []
         for name, component in wanted.items():
             folder = self.registry.entry(name).folder
@@ -42,13 +46,9 @@ class Context:
             found += [target for target in targets.load_overrides(project, known, names) if target.component in wanted]
         return tuple(found)
 
-    def judge(self, plan: Plan | None, records: Sequence[Record], *, rejudge: bool = False) -> Verdicts:
+    def judge(self, plan: Plan | None, records: Sequence[Record], targets: Iterable[Target], *, rejudge: bool = False) -> Verdicts:
         """The verdicts of a session under this machine's profile."""
-        components = dict.fromkeys(item.component for item in plan.planned) if plan else {}
-        known = [name for name in components if name in self.registry.components]
-        return verdict.judge(
-            plan, records, self.targets(known), self.profile.lineage, machine=self.machine.name, rejudge=rejudge
-        )
+        return verdict.judge(plan, records, targets, self.profile.lineage, machine=self.machine.name, rejudge=rejudge)
 
 
 def gather(*, profile_name: str | None = None, given: Settings | None = None) -> Context:

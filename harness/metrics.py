@@ -68,7 +68,7 @@ METRICS: dict[str, About] = {
     "max_abs_difference": About("number", noise=""),
     "differing": About("number", noise=""),
     "snr_db": About("dB", "more", noise="", lowest=-math.inf),
-    "path_agreement": About("share", "more", noise="", highest=1.0),
+    "agreement": About("share", "more", noise="", highest=1.0),
     "f_measure": About("share", "more", noise="", highest=1.0),
     "log_spectral_distance_db": About("dB", noise=""),
 }

@@ -17,7 +17,8 @@ Kind = Literal["identical", "close", "metric", "approximate"]
 class ParityResult:
     """The answer for one output.
 
-    measured: what was found by name (always with "max_abs_difference" where shapes agree). allowed: the bound in words.
+    measured: what was found by name; where shapes agree always "max_abs_difference", the count of "differing" elements and
+    "agreement", the share of equal ones. allowed: the bound in words.
     where: index of the worst element, or None. message: one sentence, empty when passed.
     instead_of: for `approximate`, the exact policy it replaces, in words.
     """
@@ -112,6 +113,7 @@ def _one(name: str, reference: Any, candidate: Any, parity: Parity, exact: Parit
         difference = _difference(reference, candidate)
         measured["max_abs_difference"] = float(difference.max(initial=0.0))
         measured["differing"] = float(np.count_nonzero(difference))
+        measured["agreement"] = 1.0 - measured["differing"] / difference.size if difference.size else 1.0
         if difference.size:
             where = tuple(int(i) for i in np.unravel_index(int(np.argmax(difference)), difference.shape))
 
@@ -196,7 +198,7 @@ def snr_db(reference: np.ndarray, candidate: np.ndarray) -> float:
     return 10 * float(np.log10(signal / noise)) if signal > 0 else float("-inf")
 
 
-def path_agreement(reference: np.ndarray, candidate: np.ndarray) -> float:
+def agreement(reference: np.ndarray, candidate: np.ndarray) -> float:
     """Share of equal elements, 0 to 1; 1 for two empty arrays; equal shapes."""
     _same_shape(reference, candidate)
     return float(np.mean(reference == candidate)) if reference.size else 1.0
@@ -235,7 +237,7 @@ def log_spectral_distance_db(reference: np.ndarray, candidate: np.ndarray) -> fl
 METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "max_abs_difference": max_abs_difference,
     "snr_db": snr_db,
-    "path_agreement": path_agreement,
+    "agreement": agreement,
     "f_measure": f_measure,
     "log_spectral_distance_db": log_spectral_distance_db,
 }

@@ -117,7 +117,7 @@ def _collectors(session: pytest.Session, context: Context, component: str, names
     plan = measure.plan(
         context.registry, context.settings, [component], machine=context.machine.name, profile=context.profile.name
     )
-    targets = context.targets([component])
+    targets = context.targets(plan)
     parent = _Component.of(session, context, component)
     rows = dict.fromkeys(item.row for item in plan.planned if item.implementation in names)
     for row in rows:
@@ -245,7 +245,7 @@ def _measure(context: Context, plan: Plan, *, timed: bool) -> Verdicts:
         timed=timed,
         floor=limits.floor(found) if found else None,
     )
-    return context.judge(plan, records, targets=timed)
+    return context.judge(plan, records, context.targets(plan) if timed else ())
 
 
 def _benchmark(context: Context, planned: Planned) -> Any:

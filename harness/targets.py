@@ -177,7 +177,7 @@ def _one_of(place: str, what: str, found: str, known: Collection[str]) -> None:
 def _metrics_of(component: Component, implementations: Sequence[Implementation]) -> set[str]:
     """The names of every metric that records of this component can have."""
     names = {name for name, about in metrics.METRICS.items() if about.noise or about.unit == "bytes"}
-    names |= {"max_abs_difference", "differing"}
+    names |= {"max_abs_difference", "differing", "agreement"}
     names |= set(_own_metrics(component, implementations))
     for item in implementations:
         if item.role == "reference":

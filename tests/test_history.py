@@ -78,7 +78,7 @@ def test_what_is_better_when_more_is_stored_turned_round(tmp_path):
 
 
 @given(
-    st.sampled_from(["speedup_over_reference", "throughput_per_second", "snr_db", "path_agreement", "limit_share", "rtf", "growth_bytes"]),
+    st.sampled_from(["speedup_over_reference", "throughput_per_second", "snr_db", "agreement", "limit_share", "rtf", "growth_bytes"]),
     st.lists(st.floats(0.01, 0.99), min_size=3, max_size=3),
 )
 def test_every_turn_undoes_itself_and_less_is_better(metric, values):

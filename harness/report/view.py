@@ -176,7 +176,7 @@ def _parity(row: Row) -> tuple[str, ...]:
         return ("reference" if row.planned.role == "reference" and state == "pass" else "not checked",)
     kinds = ", ".join(dict.fromkeys(result.kind for result in row.parity))
     own = dict.fromkeys(name for result in row.parity for name in result.measured if result.kind in ("metric", "approximate"))
-    names = [name for name in own if name not in ("max_abs_difference", "differing")] or ["max_abs_difference"]
+    names = [name for name in own if name not in ("max_abs_difference", "differing", "agreement")] or ["max_abs_difference"]
     values = [text.point(name, row.metrics.get(name)) + ("" if name == "max_abs_difference" else f" {name}") for name in names]
     shown = [text.clean(value) for value in values if value != text.NOTHING and (kinds, value) != ("identical", "0")]
     return (kinds if state == "pass" else "differs", *shown)

@@ -1,0 +1,54 @@
+"""What every command prints with: the console, progress of long work, and plain pairs of label and value."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.report.text import clean
+
+LINE_SECONDS = 10.0
+"""Without a terminal (CI logs) progress is a line now and then."""
+
+
+def console(width: int | None = None) -> Console:
+    """The console on standard output. A log file or pipe has no width of its own: it gets one that the table fits in."""
+    probe = Console(width=width, highlight=False)
+    return probe if probe.is_terminal or width else Console(width=140, highlight=False)
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Callable[[str, float | None], None]]:
+    """Show progress of long work on standard error: call it with a note and the share done (0 to 1, None where unknown)."""
+    error = Console(stderr=True, highlight=False)
+    started = last = time.monotonic()
+
+    def line(note: str, share: float | None) -> str:
+        done = "" if share is None else f" {share:4.0%}"
+        return f"{what}{done}  {time.monotonic() - started:3.0f} s  {clean(note)}"
+
+    if error.is_terminal:
+        with error.status(what) as status:
+            yield lambda note, share=None: status.update(Text(line(note, share)))
+        return
+
+    def now_and_then(note: str, share: float | None = None) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LINE_SECONDS or share == 1:
+            last = time.monotonic()
+            error.print(Text(line(note, share)))
+
+    yield now_and_then
+
+
+def render_pairs(pairs: Iterable[tuple[str, str]], console: Console) -> None:
+    """Print labels and values in two columns."""
+    table = Table.grid(padding=(0, 2))
+    for label, value in pairs:
+        table.add_row(Text(clean(label)), Text(clean(value)))
+    console.print(table)
