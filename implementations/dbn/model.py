@@ -180,7 +180,7 @@ def log_densities(activations: np.ndarray, observation_lambda: float) -> np.ndar
     """
     densities = np.empty((len(activations), 3))
     with np.errstate(divide="ignore", invalid="ignore"):
-        densities[:, NO_BEAT] = np.log((1.0 - np.sum(activations, axis=1)) / (observation_lambda - 1))
+        densities[:, NO_BEAT] = np.log((1.0 - (activations[:, 0] + activations[:, 1])) / (observation_lambda - 1))
         densities[:, BEAT] = np.log(activations[:, 0])
         densities[:, DOWNBEAT] = np.log(activations[:, 1])
     densities[np.isnan(densities)] = -np.inf  # a negative probability: the state is impossible, as in madmom

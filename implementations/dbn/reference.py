@@ -69,7 +69,7 @@ def above_threshold(activations: np.ndarray, threshold: float) -> tuple[np.ndarr
     """
     if not threshold:
         return activations, 0
-    strong = np.flatnonzero((activations >= threshold).any(axis=1))
+    strong = np.flatnonzero((activations[:, 0] >= threshold) | (activations[:, 1] >= threshold))
     if not strong.any():
         return activations[:0], 0
     return activations[strong[0] : strong[-1] + 1], int(strong[0])
