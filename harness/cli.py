@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from harness.context import Context
     from harness.record import Plan, Record
+    from harness.targets import Target
     from harness.verdict import Verdicts
 
 USAGE, INCOMPLETE = 2, 5
@@ -126,6 +127,7 @@ def machine(options: argparse.Namespace) -> int:
     """Identity, profile, settings, state, and the measured ceilings."""
     from harness import history, limits, state
     from harness.machine import describe
+    from harness.report import checks
     from harness.report.console import console, progress, render_pairs
 
     context, screen = _context(options), console()
@@ -138,8 +140,7 @@ def machine(options: argparse.Namespace) -> int:
             found = limits.measure_limits(context.machine, note)
     render_pairs([*lines, *(limits.describe(found) if found else [("limits", "not measured; `harness machine --limits`")])], screen)
     if options.asv:
-        registered = history.register_machine(context.machine)
-        render_pairs([("asv", registered.message)], screen)
+        render_pairs(checks.registration(history.register_machine(context.machine)), screen)
     return 0
 
 
@@ -151,7 +152,7 @@ def run(options: argparse.Namespace) -> int:
 
     context, screen = _context(options), console()
     if options.only == "settings":
-        return _flip_settings(options, context, screen)
+        return _flip_settings(options.patterns, context, screen)
     plan = measure.plan(
         context.registry,
         context.settings,
@@ -170,8 +171,9 @@ def run(options: argparse.Namespace) -> int:
     verdicts = context.judge(plan, records, targets)
     terminal.render(verdicts, screen, plan=False)
     if options.record:
-        _record(context, records, screen)
-    return _conclude(options, verdicts)
+        _record(context, targets, screen)
+    code = _conclude(options, verdicts)
+    return code or _fuzz(context, plan, screen) if options.only == "parity" else code
 
 
 def judge(options: argparse.Namespace) -> int:
@@ -181,10 +183,7 @@ def judge(options: argparse.Namespace) -> int:
 
     context, screen = _context(options), console()
     if options.history:
-        verdicts, steps = _history_verdicts(options, context)
-        terminal.render(verdicts, screen)
-        terminal.render_steps(steps, screen)
-        return _conclude(options, verdicts)
+        return _judge_history(options, context, screen)
     sessions = context.store.sessions()
     if not sessions and options.session is None:
         sys.stderr.write(f"harness: nothing is recorded in {context.store.folder}; `harness run` measures\n")
@@ -242,9 +241,80 @@ def _measured(options: argparse.Namespace, context: Context, plan: Plan) -> Sequ
         return context.store.read(plan.session)[1]
 
 
+def _fuzz(context: Context, plan: Plan, screen: Console) -> int:
+    """Parity on adversarial inputs, for every row that is ours."""
+    from harness import measure
+    from harness.report import checks
+    from harness.report.console import progress, render_pairs
+    from harness.settings import label
+
+    # One search per row: the case does not matter, the strategy makes the inputs.
+    rows = {(item.component, label(item.row, item.settings)): item for item in plan.planned if item.role == "optimized"}
+    rows = {key: item for key, item in rows.items() if context.registry.components[item.component].strategy is not None}
+    found = []
+    with progress("fuzzing") as show:
+        for number, item in enumerate(rows.values()):
+            show(f"{item.component}.{item.row}", number / len(rows))
+            found.append(measure.fuzz(context.registry, item, environment=context.profile.environment))
+    render_pairs(checks.fuzzed(found), screen)
+    return int(any(one.failure for one in found))
+
+
+def _flip_settings(patterns: Sequence[str], context: Context, screen: Console) -> int:
+    """Turn each setting where its component says it must show; dead ones fail."""
+    from harness import measure
+    from harness.report import checks
+    from harness.report.console import progress, render_pairs
+
+    with progress("flipping settings"):
+        chosen = context.registry.select(patterns)
+        flips = measure.flip_settings(context.registry, chosen, settings=context.settings, environment=context.profile.environment)
+    render_pairs(checks.flips(flips), screen)
+    if not flips:
+        sys.stderr.write("harness: no component selected here names a setting that must show\n")
+        return INCOMPLETE
+    return int(not all(flip.shown for flip in flips))
+
+
+def _record(context: Context, targets: Sequence[Target], screen: Console) -> None:
+    """Project every record of this machine into asv history: all of them, since those of one commit are pooled."""
+    from harness import history
+    from harness.report import checks
+    from harness.report.console import render_pairs
+
+    folder = history.results_dir(Path.cwd())
+    records = [record for session in context.store.sessions() for record in context.store.read(session)[1]]
+    projected = history.project(records, folder, context.machine, targets)
+    written = [("history", str(path)) for path in projected.files]
+    render_pairs([*(written or [("history", "nothing was written")]), *checks.refused(projected.refused)], screen)
+
+
+def _judge_history(options: argparse.Namespace, context: Context, screen: Console) -> int:
+    """The targets over what asv history holds of this machine, and the changes of level in it."""
+    from harness import history, measure
+    from harness.report import checks, terminal
+    from harness.report.console import render_pairs
+
+    folder = options.results or history.results_dir(Path.cwd())
+    expected = measure.plan(context.registry, context.settings, machine=context.machine.name, profile=context.profile.name)
+    try:
+        stored = history.points_for_judging(folder, context.machine, options.commit)
+    except history.NothingStored as error:
+        sys.stderr.write(f"harness: {error}\n")
+        return INCOMPLETE
+    verdicts = history.judge_stored(expected, stored, context.targets(expected), context.profile.lineage)
+    terminal.render(verdicts, screen)
+    steps = history.steps(history.read(folder, context.machine.name))
+    render_pairs(checks.steps(steps) or [("steps", "no change of level in the history")], screen)
+    code = _conclude(options, verdicts)
+    newest = any(step.commit == stored.commit and step.change > 0 for step in steps)
+    return code or int(newest)
+
+
 def _conclude(options: argparse.Namespace, verdicts: Verdicts) -> int:
     """Write the reports that were asked for; the exit code."""
     from harness import report
+    from harness.report import github
     from harness.verdict import exit_code
 
     for kind in ("json", "junit", "markdown"):

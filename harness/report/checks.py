@@ -1,0 +1,57 @@
+"""Lines for what is no verdict of a measured row: fuzzed inputs, flipped settings, steps in the history, refused records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from harness.history import Refused, Registration, Step
+from harness.measure import Flip, Fuzzed
+from harness.report.text import clean
+
+Pair = tuple[str, str]
+
+
+def fuzzed(found: Iterable[Fuzzed]) -> list[Pair]:
+    """One line per row: how many inputs agreed, or the smallest that does not and where it is kept."""
+    lines = []
+    for one in found:
+        name = f"{one.row.component}.{one.row.row}"
+        if one.failure is None:
+            lines.append((name, f"fuzzed: {one.examples} adversarial inputs, all as the reference"))
+        else:
+            lines.append((name, f"fuzzed: DIFFERS: {clean(one.failure.message)}; smallest input kept in {one.failure.path}, tried first next time"))
+    return lines
+
+
+def flips(found: Iterable[Flip]) -> list[Pair]:
+    """One line per setting of each implementation: what turning it showed, or that it is dead."""
+    lines = []
+    for flip in found:
+        effect = f"{flip.setting} {flip.effect.values[0]} -> {flip.effect.values[1]}: " if flip.effect else ""
+        lines.append((f"{flip.component}.{flip.implementation}".rstrip("."), f"{'' if flip.shown else 'DEAD '}{effect}{clean(flip.message)}"))
+    return lines
+
+
+def steps(found: Iterable[Step]) -> list[Pair]:
+    """One line per change of level in the history."""
+    return [
+        (
+            f"{step.key.component}.{step.key.implementation} on {step.key.case}",
+            f"{step.key.metric}: {step.change:+.1%} at {step.commit[:8]} (after {step.previous_commit[:8]}, {step.points} point"
+            f"{'s' if step.points > 1 else ', the newest alone'}, p {step.p:.2g})",
+        )
+        for step in found
+    ]
+
+
+def refused(found: Mapping[Refused, int]) -> list[Pair]:
+    """One line per reason for which records did not become history."""
+    reasons: dict[str, int] = {}
+    for one, count in found.items():
+        reasons[one.reason] = reasons.get(one.reason, 0) + count
+    return [("not in the history", f"{count} record{'s' if count > 1 else ''}: {clean(reason)}") for reason, count in reasons.items()]
+
+
+def registration(done: Registration) -> list[Pair]:
+    """Where asv now finds this machine."""
+    return [("asv", f"machine {done.name} registered in {done.path}"), *([("note", clean(done.note))] if done.note else [])]
