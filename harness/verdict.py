@@ -7,6 +7,7 @@ targets says `no target`. What was planned and left no record is never green.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -166,7 +167,10 @@ def answer_target(target: Target, value: Value, *, unjudged: str = "", floor: fl
 
 def reproduce(item: Planned) -> str:
     """The command that shows a failure of the row again."""
-    return f"harness run {item.component}.{item.implementation} --only parity"
+    case = "--input FILE" if item.case.startswith("input-") else f"--case {shlex.quote(item.case)}"
+    settings = {name: value for name, value in item.settings.items() if name not in item.variant}
+    given = "".join(f" --{name.replace('_', '-')} {_written(value)}" for name, value in sorted(settings.items()))
+    return f"harness run {shlex.quote(f'{item.component}.{item.implementation}')} --only parity {case}{given}"
 
 
 def _row(item: Planned, records: Sequence[Record], ratios: Mapping[str, Value], targets: Sequence[Target]) -> Row:
@@ -260,6 +264,11 @@ def applies(target: Target, item: Planned) -> bool:
     return item.role == "optimized" if target.implementation is None else target.implementation == item.implementation
 
 
+def _written(value: object) -> str:
+    """A setting as the command line takes it: 0+1 for a list, true for True."""
+    return "+".join(map(str, value)) if isinstance(value, list | tuple) else shlex.quote(str(value).lower())
+
+
 def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
@@ -267,7 +276,7 @@ def _plain(value: object) -> object:
 def _foreign(found: Sequence[str], here: str) -> str:
     return (
         f"records of another machine ({', '.join(found)}) cannot be judged on this one ({here}): "
-        "measure here with `harness run`, or ask for their own machine's verdict with --rejudge"
+        "measure here with `harness run`, or judge them under their own profile with `harness judge --profile NAME`"
     )
 
 

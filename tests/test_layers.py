@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "metrics": {"record", "stats"},
     "targets": {"metrics", "component", "settings"},
     "verdict": {"metrics", "parity", "record", "stats", "targets"},
-    "claims": {"metrics", "record", "stats", "verdict"},
+    "claims": {"metrics", "record", "settings", "stats", "targets", "verdict"},
     "history": {"machine", "metrics", "record", "settings", "stats", "targets", "verdict"},
     "report": {"claims", "metrics", "parity", "record", "stats", "targets", "verdict"},
 }

@@ -21,7 +21,7 @@ def test_errors_are_annotations() -> None:
     lines = github.render(verdicts()).splitlines()
     assert len(lines) == 4
     assert lines[1].startswith("::error title=spectrogram.mlx_batched on stems::parity: spectrogram differs at [812, 40]")
-    assert lines[1].endswith("%0Areproduce: harness run spectrogram.mlx_batched --only parity")
+    assert lines[1].endswith("%0Areproduce: harness run spectrogram.mlx_batched --only parity --case stems")
 
 
 def test_open_questions_are_warnings() -> None:

@@ -52,7 +52,7 @@ def test_one_case_per_question() -> None:
 def test_a_failure_says_how_to_see_it_again() -> None:
     root = read(verdicts())
     case = next(case for case in root.iter("testcase") if case.get("name") == "mlx_batched::parity")
-    assert (case[0].text or "").endswith("reproduce: harness run spectrogram.mlx_batched --only parity")
+    assert (case[0].text or "").endswith("reproduce: harness run spectrogram.mlx_batched --only parity --case stems")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_notes_and_commands() -> None:
     text = markdown.render(verdicts())
     assert text.startswith("**fail (target, parity, crash or bad output): optimized rows: 3 pass, 3 fail, 1 no target; exit code 1**\n")
     assert "- **fail** spectrogram.mlx\\_batched on stems: parity: spectrogram differs at \\[812, 40\\]" in text
-    assert "reproduce: `harness run spectrogram.mlx_batched --only parity`" in text
+    assert "reproduce: `harness run spectrogram.mlx_batched --only parity --case stems`" in text
     assert "see where the time goes with `harness explain spectrogram.torch_rfft`" in text
 
 

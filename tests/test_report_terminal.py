@@ -55,7 +55,7 @@ def test_notes_say_why_where_and_how_to_see_it_again() -> None:
     text = shown(verdicts(), 300)
     assert (
         "fail: spectrogram.mlx_batched on stems: parity: spectrogram differs at [812, 40]: 0.31 vs 0.30 by 2.1e-06 (allowed <= 1e-06)\n"
-        "    reproduce: harness run spectrogram.mlx_batched --only parity\n"
+        "    reproduce: harness run spectrogram.mlx_batched --only parity --case stems\n"
     ) in text
     assert "fail: dbn.numpy_semimarkov on three-minutes: run: crashed in launch 1: signal 11 (SIGSEGV) in run()\n" in text
     assert "note: spectrogram.librosa on stems: parity:" in text

@@ -295,8 +295,18 @@ def test_controls_are_no_rows() -> None:
     assert judged([*GOOD, record(control="A/A", outcome="crashed")], of=plan(GOOD)).rows == judged(GOOD).rows
 
 
-def test_the_reproduce_command_names_the_row() -> None:
-    assert reproduce(plan(GOOD).planned[0]) == "harness run spectrogram.native --only parity"
+@pytest.mark.parametrize(
+    ("fields", "command"),
+    [
+        ({}, "harness run spectrogram.native --only parity --case drums"),
+        ({"settings": {"threads": 2, "affinity": (0, 1), "cache": True}, "variant": {"precision": "int8"}},
+         "harness run spectrogram.native --only parity --case drums --affinity 0+1 --cache true --threads 2"),
+        ({"case": "input-0123456789ab"}, "harness run spectrogram.native --only parity --input FILE"),
+        ({"implementation": "x; rm", "case": "a b", "role": "optimized"}, "harness run 'spectrogram.x; rm' --only parity --case 'a b'"),
+    ],
+)  # fmt: skip
+def test_the_reproduce_command_names_the_row(fields: dict[str, object], command: str) -> None:
+    assert reproduce(plan([record(**fields)]).planned[0]) == command  # type: ignore[arg-type]
 
 
 # Invariants.

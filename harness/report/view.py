@@ -123,7 +123,7 @@ def next_steps(verdicts: Verdicts) -> list[str]:
     if any("the machine was busy" in a.message for _, a in answers):
         steps.append("the machine was busy and times on it say little: stop other work and run `harness run` again")
     elif any("the bound lies inside the interval" in a.message for _, a in answers):
-        steps.append("a bound lies inside its interval: a quieter machine or more launches decide it")
+        steps.append("a bound lies inside its interval, so it is not decided: `harness run --launches 6` narrows it, a quiet machine too")
     rows = [row for row in verdicts.rows if row.planned.role == "optimized"]
     if any(isinstance(row.metrics.get("limit_share"), Absent) and "machine --limits" in _reason(row) for row in rows):
         steps.append("this machine's ceilings are unknown: `harness machine --limits` measures them once, then each row shows its share")

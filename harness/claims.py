@@ -1,0 +1,182 @@
+"""The ledger of the source documents' claims: each with what was measured here, and one status.
+
+A claim with a bound is judged as a target is: same noise, parity and interval rules (`harness.verdict.judge`).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.metrics import METRICS, SPEEDUP, Value
+from harness.record import Plan, Record
+from harness.settings import ConfigurationError
+from harness.targets import Target
+from harness.verdict import Answer, Row, judge
+
+Status = Literal["held", "not held", "contradicts itself", "unreachable", "needs hardware", "not yet measured"]
+STATUSES: tuple[Status, ...] = ("held", "not held", "contradicts itself", "unreachable", "needs hardware", "not yet measured")
+
+Session = tuple[Plan, Sequence[Record]]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of a source document; claims.toml says what each field means."""
+
+    id: str
+    source: str
+    says: str
+    component: str
+    metric: str
+    check: Literal["here", "hardware", "model"]
+    known: str = ""
+    at_most: float | None = None
+    at_least: float | None = None
+    implementation: str | None = None
+    case: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    profiles: tuple[str, ...] = ()
+    contradiction: str = ""
+
+    @property
+    def bound(self) -> str:
+        """What would show it: `rtf <= 0.1`; the metric alone where nothing is bounded."""
+        if self.at_most is None and self.at_least is None:
+            return self.metric
+        return _target(self).words
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A claim with its status and the reason; value, row, machine and date where something was measured."""
+
+    claim: Claim
+    status: Status
+    reason: str
+    value: Value | None = None
+    row: str = ""
+    machine: str = ""
+    date: str = ""
+
+
+def load(path: Path | None = None) -> tuple[Claim, ...]:
+    """The claims of a ledger file (the project's own without a path); ConfigurationError where an entry cannot be."""
+    path = path or Path(__file__).with_name("claims.toml")
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("claim", [])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path}: expected a readable TOML file, found: {error}") from None
+    claims: list[Claim] = []
+    for number, entry in enumerate(entries, 1):
+        place = f"{path}: claim {number} ({entry.get('id', 'no id')})"
+        try:
+            claim = Claim(**{**entry, "profiles": tuple(entry.get("profiles", ()))})
+        except TypeError as error:
+            raise ConfigurationError(f"{place}: {str(error).removeprefix('Claim.__init__() ')}") from None
+        if claim.check not in ("here", "hardware", "model"):
+            raise ConfigurationError(f"{place}: check: expected here, hardware or model, found {claim.check!r}")
+        if claim.at_most is not None and claim.at_least is not None:
+            raise ConfigurationError(f"{place}: expected at most one of at_most and at_least, found both")
+        if claim.id in {other.id for other in claims}:
+            raise ConfigurationError(f"{place}: the id is taken")
+        claims.append(claim)
+    return tuple(claims)
+
+
+def ledger(claims: Iterable[Claim], sessions: Iterable[Session], components: Collection[str]) -> tuple[Entry, ...]:
+    """One entry per claim, by document. sessions: oldest first; the newest that decides counts. components: the registered names."""
+    newest_first = list(sessions)[::-1]
+    return tuple(_entry(claim, newest_first, components) for claim in sorted(claims, key=lambda claim: claim.source))
+
+
+def _entry(claim: Claim, sessions: Sequence[Session], components: Collection[str]) -> Entry:
+    found = _newest(claim, sessions) if _measurable(claim) else None
+    if claim.contradiction:
+        return replace(found or Entry(claim, "contradicts itself", ""), status="contradicts itself", reason=claim.contradiction)
+    if found and found.status != "not yet measured":
+        return found
+    if claim.check == "hardware":
+        needs = f"on {' or '.join(claim.profiles)}" if claim.profiles else "on the hardware it speaks of"
+        return Entry(claim, "needs hardware", f"{claim.bound} {needs}")
+    if found:
+        return found
+    return Entry(claim, "not yet measured", _why_not(claim, components))
+
+
+def _why_not(claim: Claim, components: Collection[str]) -> str:
+    if claim.component not in components:
+        return f"component not registered: {claim.component}"
+    if claim.check == "model":
+        return "needs a scaled run and a stated model"
+    if not _measurable(claim):
+        return "a behaviour: no metric shows it" if claim.metric == "behaviour" else f"nothing measures {claim.metric} yet"
+    what = claim.implementation or "an optimized implementation"
+    return f"no session has {claim.metric} of {what}{f' on {claim.case}' if claim.case else ''}: harness run {claim.component} --thorough"
+
+
+def _measurable(claim: Claim) -> bool:
+    return claim.metric in METRICS or claim.metric.startswith(SPEEDUP)
+
+
+def _newest(claim: Claim, sessions: Sequence[Session]) -> Entry | None:
+    """What the newest session says that decides; else the newest that measured it at all."""
+    undecided = None
+    for plan, records in sessions:
+        # Of other hardware than the claim speaks of nothing follows.
+        if claim.component not in {item.component for item in plan.planned} or (
+            plan.profile not in claim.profiles if claim.profiles else claim.check == "hardware"
+        ):
+            continue
+        entry = _of_session(claim, plan, records)
+        if entry and entry.status != "not yet measured":
+            return entry
+        undecided = undecided or entry
+    return undecided
+
+
+def _of_session(claim: Claim, plan: Plan, records: Sequence[Record]) -> Entry | None:
+    own = replace(plan, planned=tuple(item for item in plan.planned if item.component == claim.component), unavailable=(), left_out=())
+    mine = [record for record in records if record.component == claim.component]
+    described = claim.at_most is None and claim.at_least is None
+    rows = judge(own, mine, () if described else (_target(claim),), ("any",), machine=plan.machine).rows
+    if described:
+        return next((_described(claim, plan, row) for row in rows if row.planned.role == "optimized" and claim.metric in row.metrics), None)
+    answers: dict[str, list[tuple[Row, Answer]]] = {}
+    for row in rows:
+        for answer in row.of("target"):
+            if answer.target is not None:
+                answers.setdefault(f"{row.planned.row} {sorted(row.planned.settings.items())}", []).append((row, answer))
+    if not answers:
+        return None
+    # It has to hold on every case, and for one implementation: that shows it can be done.
+    order = ("pass", "inconclusive", "fail", "invalid")
+
+    def badness(found: tuple[Row, Answer]) -> int:
+        return order.index(found[1].state)
+
+    row, answer = min((max(cases, key=badness) for cases in answers.values()), key=badness)
+    return _judged(claim, plan, row, answer)
+
+
+def _judged(claim: Claim, plan: Plan, row: Row, answer: Answer) -> Entry:
+    status: Status = "held" if answer.state == "pass" else "not held" if answer.state == "fail" else "not yet measured"
+    if answer.state == "fail" and any(note.startswith("unreachable") for note in answer.notes):
+        status = "unreachable"
+    reason = "; ".join(answer.notes) if answer.state in ("pass", "fail") else answer.message
+    return Entry(claim, status, reason, answer.value, f"{row.planned.row} on {row.planned.case}", plan.machine, plan.started)
+
+
+def _described(claim: Claim, plan: Plan, row: Row) -> Entry:
+    where = f"{row.planned.row} on {row.planned.case}"
+    return Entry(claim, "not yet measured", "it states no bound to judge by", row.metrics[claim.metric], where, plan.machine, plan.started)
+
+
+def _target(claim: Claim) -> Target:
+    return Target(
+        component=claim.component, profile="any", metric=claim.metric, source=claim.source, kind="stated", at_most=claim.at_most,
+        at_least=claim.at_least, implementation=claim.implementation, case=claim.case, settings=claim.settings, origin=f"claim {claim.id}",
+    )  # fmt: skip

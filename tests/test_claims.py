@@ -1,0 +1,145 @@
+"""The ledger: which status follows from what was measured."""
+
+from __future__ import annotations
+
+import io
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from synthetic import MACHINE, launches, parity, plan
+
+import harness.claims
+from harness.claims import Claim, Entry, Session, ledger, load
+from harness.record import Record
+from harness.report import ledger as report
+from harness.settings import ConfigurationError
+
+NATIVE = launches("native", 0.01) + launches("madmom", 0.05)
+
+
+def claim(**changes: object) -> Claim:
+    values = {"id": "1.fast", "source": "doc.txt", "says": "4x faster than madmom", "component": "spectrogram", "check": "here",
+              "metric": "speedup_over_madmom", "at_least": 4.0, **changes}  # fmt: skip
+    return Claim(**values)  # type: ignore[arg-type]
+
+
+def session(records: Sequence[Record], **fields: object) -> Session:
+    return plan(records, **fields), records  # type: ignore[arg-type]
+
+
+def entry(of: Claim, *sessions: Session, components: Sequence[str] = ("spectrogram",)) -> Entry:
+    (found,) = ledger([of], sessions, components)
+    return found
+
+
+def test_a_claim_that_was_shown_is_held() -> None:
+    found = entry(claim(), session(NATIVE))
+    assert (found.status, found.row, found.machine, found.date) == ("held", "native on drums", MACHINE, "2025-01-02T03:04:05+00:00")
+    assert found.value.point == pytest.approx(5.0)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("of", "records", "status", "reason"),
+    [
+        (claim(at_least=6.0), NATIVE, "not held", ""),
+        (claim(metric="rtf", at_least=None, at_most=1e-5), launches(floor=0.005), "unreachable", "this machine allows 2.778e-05 at best"),
+        (claim(contradiction="2 + 2 is not 5"), NATIVE, "contradicts itself", "2 + 2 is not 5"),
+        (claim(component="codec"), NATIVE, "not yet measured", "component not registered: codec"),
+        (claim(check="hardware"), NATIVE, "needs hardware", "speedup_over_madmom >= 4 on the hardware it speaks of"),
+        (claim(check="hardware", profiles=("apple-silicon",)), NATIVE, "needs hardware", "speedup_over_madmom >= 4 on apple-silicon"),
+        (claim(check="model"), [], "not yet measured", "needs a scaled run and a stated model"),
+        (claim(metric="behaviour", at_least=None), NATIVE, "not yet measured", "a behaviour: no metric shows it"),
+        (claim(metric="seconds_saved", at_least=None), NATIVE, "not yet measured", "nothing measures seconds_saved yet"),
+        (claim(case="stems"), NATIVE, "not yet measured", "no session has speedup_over_madmom of an optimized implementation on stems"),
+        (claim(implementation="mlx"), NATIVE, "not yet measured", "no session has speedup_over_madmom of mlx: harness run spectrogram"),
+        (claim(), launches("native"), "not yet measured", "madmom was not measured on this case"),
+        (claim(), [r for r in NATIVE if r.launch < 2], "not yet measured", "2 of the 3 launches"),
+        (claim(metric="rtf", at_least=None, at_most=1.0), launches(state={"busy": "steal 9 %"}), "not yet measured", "steal 9 %"),
+        (claim(), launches("native", 0.01, parity=[parity(False)]) + launches("madmom", 0.05), "not yet measured", "parity did not pass"),
+    ],
+)
+def test_statuses(of: Claim, records: list[Record], status: str, reason: str) -> None:
+    found = entry(of, session(records))
+    assert found.status == status
+    assert reason in found.reason
+
+
+def test_hardware_of_the_claim_decides_where_it_was_measured() -> None:
+    of = claim(check="hardware", profiles=("apple-silicon",))
+    assert entry(of, session(NATIVE, profile="apple-silicon")).status == "held"
+    assert entry(claim(check="hardware"), session(NATIVE)).status == "needs hardware"
+
+
+def test_one_implementation_is_enough_but_it_has_to_hold_on_every_case() -> None:
+    slow = launches("torch", 0.04)
+    assert entry(claim(), session(NATIVE + slow)).row == "native on drums"
+    assert entry(claim(implementation="torch"), session(NATIVE + slow)).status == "not held"
+    elsewhere = launches("native", 0.04, case="stems") + launches("madmom", 0.05, case="stems")
+    found = entry(claim(), session(NATIVE + elsewhere))
+    assert (found.status, found.row) == ("not held", "native on stems")
+    assert entry(claim(case="drums"), session(NATIVE + elsewhere)).status == "held"
+
+
+def test_the_newest_session_that_decides_counts() -> None:
+    slow = launches("native", 0.04) + launches("madmom", 0.05)
+    noisy = launches("native", 0.01, quiet=0.3) + launches("madmom", 0.05, quiet=0.3)
+    assert entry(claim(), session(NATIVE), session(slow)).status == "not held"
+    assert entry(claim(), session(slow), session(NATIVE)).status == "held"
+    assert entry(claim(), session(slow), session(noisy)).status == "not held"
+    assert "the machine was busy" in entry(claim(), session(noisy)).reason
+
+
+def test_what_is_described_is_reported_not_judged() -> None:
+    found = entry(claim(metric="peak_bytes", at_least=None), session(NATIVE))
+    assert (found.status, found.reason) == ("not yet measured", "it states no bound to judge by")
+    assert found.value.point == 3e8  # type: ignore[union-attr]
+
+
+def test_the_ledger_of_the_project_is_whole() -> None:
+    claims = load()
+    assert len(claims) >= 70
+    assert {one.source[:3] for one in claims} == {"000", "001", "002", "003", "004"}
+    found = ledger(claims, [], ["spectrogram", "dbn"])
+    assert {one.status for one in found} == {"not yet measured", "needs hardware", "contradicts itself"}
+    assert all(one.reason for one in found)
+    assert [one.claim.source for one in found] == sorted(one.claim.source for one in found)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("check", '"here"', '"there"'), r"claim 1 \(1.fast\): check: expected here, hardware or model, found 'there'"),
+        (("says", "says =", "say ="), "unexpected keyword argument 'say'"),
+        (("bound", "at_least = 4.0", "at_least = 4.0\nat_most = 5.0"), "at most one of at_most and at_least, found both"),
+        (("twice", "\n\n", "\n\n" + "{again}"), "the id is taken"),
+        (("toml", "[[claim]]", "[[claim]"), "expected a readable TOML file"),
+    ],
+)
+def test_a_ledger_that_cannot_be_is_a_configuration_error(change: tuple[str, str, str], message: str, tmp_path: Path) -> None:
+    entry_ = (
+        '[[claim]]\nid = "1.fast"\nsource = "d"\nsays = "s"\ncomponent = "c"\nmetric = "rtf"\nat_least = 4.0\ncheck = "here"\n\n'
+    )
+    path = tmp_path / "claims.toml"
+    path.write_text(entry_.replace(change[1], change[2].replace("{again}", entry_)))
+    with pytest.raises(ConfigurationError, match=message):
+        load(path)
+
+
+def test_the_data_lies_beside_the_module() -> None:
+    path = Path(harness.claims.__file__).with_name("claims.toml")
+    assert len(tomllib.loads(path.read_text(encoding="utf-8"))["claim"]) == len(load())
+
+
+def test_the_ledger_is_shown_with_what_was_found() -> None:
+    entries = ledger([claim(), claim(id="2.no", component="codec", says="a|b\x1b[31m")], [session(NATIVE)], ["spectrogram"])
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    report.render(entries, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "  held: 1.fast: 4x faster than madmom\n      speedup_over_madmom >= 4: found 5.00 [5.00, 5.00], native on drums, 2025" in text
+    assert "not yet measured: 2.no: a|b\\x1b[31m\n      component not registered: codec\n" in text
+    assert text.endswith("2 claims: 1 held, 1 not yet measured\n")
+    table = report.markdown(entries)
+    assert "| 2.no | a\\|b\\\\x1b\\[31m | speedup\\_over\\_madmom \\>= 4 | not yet measured |  | component not registered: codec |" in table
