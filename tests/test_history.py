@@ -563,3 +563,16 @@ def test_writing_history_leaves_its_commit_clean(repository):
     code.write_text("2")
     commit_of.cache_clear()
     assert commit_of(str(code)).dirty
+
+
+def test_the_results_folder_is_that_of_the_nearest_configuration(repository):
+    inside = repository / "some" / "folder"
+    inside.mkdir(parents=True)
+    assert history.results_dir(inside) == repository / "baselines"
+    (inside / "asv.conf.json").write_text("{")
+    with pytest.raises(history.HistoryError, match=r"folder.asv\.conf\.json: expected asv's configuration"):
+        history.results_dir(inside)
+    (inside / "asv.conf.json").unlink()
+    (repository / "asv.conf.json").unlink()
+    with pytest.raises(history.HistoryError, match=r"no asv\.conf\.json in"):
+        history.results_dir(inside)

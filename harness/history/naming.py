@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from harness import metrics
-from harness.history.files import HistoryError, Key
+from harness.history.files import HistoryError, Key, SeriesName
 from harness.metrics import Better
-from harness.record import Record
+from harness.record import Planned, Record
 from harness.settings import label, parse
 from harness.stats import Interval
 
@@ -66,6 +66,12 @@ def original_name(stored: str) -> str:
     return stored
 
 
+def series_of(metric: str) -> tuple[SeriesName, ...]:
+    """The series that a metric has: times and sizes have a ratio to the reference, what parity measures has none."""
+    about = metrics.about(metric)
+    return ("upper", "estimate", "ratio") if about.time and about.better == "less" else ("upper", "estimate")
+
+
 def to_stored(stored: str, found: Interval) -> tuple[float, float, float]:
     """(low, point, high) of an interval as stored under that name. The interval must be bounded."""
     assert found.low is not None
@@ -88,10 +94,10 @@ def _turned(stored: str, value: float) -> float:
     return metrics.about(original_name(stored)).highest - value if stored.startswith(LOST) else value
 
 
-def implementation(record: Record) -> str:
+def implementation(item: Record | Planned) -> str:
     """The row, then the settings that do not make it: `native[precision=float32] threads=2`."""
-    rest = {name: value for name, value in record.settings.items() if name not in record.variant}
-    return f"{record.row} {label('', rest)[1:-1]}" if rest else record.row
+    rest = {name: value for name, value in item.settings.items() if name not in item.variant}
+    return f"{item.row} {label('', rest)[1:-1]}" if rest else item.row
 
 
 def line(key: Key) -> metrics.Key:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from harness import metrics
 from harness.history import naming
@@ -35,13 +35,14 @@ Values = Mapping[metrics.Key, Mapping[str, Value]]
 
 @dataclass(frozen=True)
 class Refused:
-    """Records, or one metric of theirs, that did not become history, and why."""
+    """What did not become history, and why: records, or where `metric` is given that metric of theirs alone."""
 
     component: str
     row: str
     case: str
     commit: str
     reason: str
+    metric: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def project(records: Iterable[Record], results_dir: Path, machine: Machine, targ
     for record in records:
         reason = _refusal(record, machine.name)
         if reason:
-            refused[Refused(record.component, record.row, record.case, record.commit, reason)] += 1
+            refused[_refuse(record, reason)] += 1
         elif not record.control:
             pools.setdefault((record.commit, naming.environment_name(record.environment)), []).append(record)
     files: list[Path] = []
@@ -82,8 +83,9 @@ def project(records: Iterable[Record], results_dir: Path, machine: Machine, targ
 def points_of(records: Sequence[Record], targets: Iterable[Target] = ()) -> tuple[list[Point], list[Refused]]:
     """The points of one commit's records, from any number of sessions, rows and cases; pure.
 
-    A row whose newest session crashed, hung or failed parity is stored as failed: it has no times at all. Launches on a busy
-    machine give no absolute time, and none whose blocks were mostly rejected gives a ratio.
+    A row whose newest session crashed, hung or failed parity is stored as failed: it has no times at all. An outside peer
+    that computes something else keeps its times. Launches on a busy machine give no absolute time, and none whose blocks
+    were mostly rejected gives a ratio.
     """
     lines: dict[metrics.Key, list[Record]] = {}
     for record in records:
@@ -98,14 +100,16 @@ def points_of(records: Sequence[Record], targets: Iterable[Target] = ()) -> tupl
         points.append(_point(latest, naming.PARITY, "upper", float(wrong), unit="failed outputs"))
         for metric, better in tracked.get(latest.component, naming.always()).items():
             stored, found = naming.stored_name(metric, better), values[key].get(metric, Absent("no launch measured it"))
-            if wrong:
-                points += [_point(latest, stored, series, None, state="failed") for series in ("upper", "estimate")]
-            elif isinstance(found, Absent):
-                refused.append(_refuse(latest, f"{metric}: {found.reason}"))
+            if wrong and latest.role != "peer":
+                points += [_point(latest, stored, series, None, state="failed") for series in naming.series_of(metric)]
+                continue
+            if isinstance(found, Absent):
+                refused.append(_refuse(latest, found.reason, metric))
             elif not found.bounded or not math.isfinite(sum(naming.to_stored(stored, found))):
-                refused.append(_refuse(latest, f"{metric}: {found.reason or f'found {found.point:g}'}"))
+                refused.append(_refuse(latest, found.reason or f"found {found.point:g}", metric))
             else:
-                points += _measured(latest, stored, found, _ratio(metric, key, values, lines))
+                points += _measured(latest, stored, found)
+            points += _ratio(latest, metric, key, values, lines)
     return points, refused
 
 
@@ -127,13 +131,13 @@ def _refusal(record: Record, machine: str) -> str:
     return "the user's own audio never enters the history" if record.case.startswith(OWN_AUDIO) else ""
 
 
-def _refuse(record: Record, reason: str) -> Refused:
-    return Refused(record.component, record.row, record.case, record.commit, reason)
+def _refuse(record: Record, reason: str, metric: str = "") -> Refused:
+    return Refused(record.component, record.row, record.case, record.commit, reason, metric)
 
 
 def _values(records: Sequence[Record]) -> dict[metrics.Key, dict[str, Value]]:
     """Every metric of every line, from the launches that are fit for it."""
-    good = [record for record in records if failing(record) == 0]
+    good = [record for record in records if failing(record) == 0 or (record.role == "peer" and record.outcome.kind == "measured")]
     fair = [record for record in good if rejected_share(record.samples.blocks) <= MOST_REJECTED]
     quiet = [record for record in fair if not record.state.get("busy")]
     found: dict[metrics.Key, dict[str, Value]] = {metrics.key(record): {} for record in records}
@@ -156,35 +160,34 @@ def _one_session(records: Sequence[Record]) -> list[Record]:
     return [dataclasses.replace(record, session="", launch=numbers[record.session, record.launch]) for record in records]
 
 
-def _ratio(metric: str, key: metrics.Key, values: Values, lines: Lines) -> Interval | float | None:
-    """A time or size relative to the reference's, less is better; None where there is no reference beside it.
+def _measured(record: Record, stored: str, found: Interval) -> list[Point]:
+    low, point, high = naming.to_stored(stored, found)
+    upper = _point(record, stored, "upper", high, launches=found.n)
+    return [upper, _point(record, stored, "estimate", point, interval=(low, high), launches=found.n)]
 
-    Seconds per call are paired by round, so they have an interval of their own.
+
+def _ratio(record: Record, metric: str, key: metrics.Key, values: Values, lines: Lines) -> list[Point]:
+    """A time or size relative to the reference's, less is better; nothing where there is no reference beside it.
+
+    Seconds per call are paired by round: they have an interval of their own, and a busy machine spoils them least.
     """
     if metric == "seconds_per_call":
         speedup = values[key].get(f"{SPEEDUP}reference")
-        if isinstance(speedup, Interval) and speedup.low and speedup.high:
-            return Interval(1 / speedup.point, 1 / speedup.high, 1 / speedup.low, speedup.n)
-        return None
-    record, own = lines[key][0], values[key][metric]
+        if not isinstance(speedup, Interval) or not speedup.low or not speedup.high:
+            return []
+        ends = (1 / speedup.high, 1 / speedup.low)
+        return [_point(record, metric, "ratio", 1 / speedup.point, interval=ends, launches=speedup.n, unit="x")]
+    own = values[key].get(metric)
     for other, group in lines.items():
         beside = group[0].role == "reference" and not group[0].variant and (other[0], other[2]) == (record.component, record.case)
         base = values[other].get(metric)
-        if beside and other != key and metrics.about(metric).better == "less" and isinstance(base, Interval) and isinstance(own, Interval):
-            return own.point / base.point if base.point > 0 and own.point > 0 else None
-    return None
+        if beside and other != key and "ratio" in naming.series_of(metric) and _positive(base) and _positive(own):
+            return [_point(record, metric, "ratio", own.point / base.point, launches=own.n, unit="x")]
+    return []
 
 
-def _measured(record: Record, stored: str, found: Interval, ratio: Interval | float | None) -> list[Point]:
-    low, point, high = naming.to_stored(stored, found)
-    points = [_point(record, stored, "upper", high, launches=found.n)]
-    points.append(_point(record, stored, "estimate", point, interval=(low, high), launches=found.n))
-    if isinstance(ratio, Interval):
-        ends = None if ratio.low is None or ratio.high is None else (ratio.low, ratio.high)
-        points.append(_point(record, stored, "ratio", ratio.point, interval=ends, launches=ratio.n, unit="x"))
-    elif ratio is not None:
-        points.append(_point(record, stored, "ratio", ratio, launches=found.n, unit="x"))
-    return points
+def _positive(value: Value | None) -> TypeGuard[Interval]:
+    return isinstance(value, Interval) and value.bounded and value.point > 0
 
 
 def _point(

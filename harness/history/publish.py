@@ -19,6 +19,8 @@ from harness.record import write_atomically
 if TYPE_CHECKING:
     from harness.machine import Machine
 
+CONFIGURATION = "asv.conf.json"
+
 
 @dataclass(frozen=True)
 class Registration:
@@ -70,6 +72,15 @@ def register_machine(machine: Machine, path: Path | None = None, *, host: str | 
     write_atomically(path, json.dumps({**body, "version": MACHINE_VERSION}, indent=4, sort_keys=True) + "\n")
     note = f"{path} already calls {host} {theirs.get('machine')!r}: use `asv run --machine {machine.name}`" if taken and theirs else ""
     return Registration(path, machine.name, not taken, note)
+
+
+def results_dir(start: Path | None = None) -> Path:
+    """The results_dir of the nearest asv.conf.json around `start` (default: the current directory)."""
+    start = (Path.cwd() if start is None else start).absolute()
+    for folder in (start, *start.parents):
+        if (folder / CONFIGURATION).is_file():
+            return folder / str(_config(folder)["results_dir"])
+    raise HistoryError(f"no {CONFIGURATION} in {start} or above it: run inside a project that has one, or name the folder with --results")
 
 
 def publish(repo: Path) -> Published:
@@ -129,7 +140,7 @@ def _python_version(executable: str) -> str:
 
 
 def _config(repo: Path) -> Mapping[str, Any]:
-    path = repo / "asv.conf.json"
+    path = repo / CONFIGURATION
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         return {name: body[name] for name in ("results_dir", "html_dir", "branches")}

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr
 
 from harness.history.files import Key, Point, series
 
@@ -78,6 +77,8 @@ def _usable(points: Sequence[Point]) -> list[Point]:
 
 def _split(logs: np.ndarray, *, tail: bool) -> tuple[float, int]:
     """(p, place) of the best split into two levels; p is 1 where there are too few points."""
+    from scipy.special import stdtr  # 0.2 s that no other use of the history must wait for
+
     n = len(logs)
     places = range(LEAST_BEFORE, n - (0 if tail else LEAST_AFTER - 1))
     best = (1.0, 0)
