@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from harness import record, registry
+from harness.component import Variant
 from harness.measure import flip_settings, fuzz, launch, plan, run
 from harness.measure.calibration import Calibration
 from harness.measure.process import WorkerProcess
@@ -474,6 +475,12 @@ def test_settings_that_show_and_settings_that_are_dead(installed):
     messages = [flip.message for flip in flips if not flip.shown]
     assert "sorting.dead, case tiny: batch is dead: error between batch=1 and batch=2: batch=2 is accepted" in messages
     assert any("honours none of the settings its component names: threads, precision" in message for message in messages)
+
+
+def test_a_setting_with_only_one_possible_value_is_not_flipped(installed):
+    variant = Variant({"precision": "float32"})
+    only = dataclasses.replace(installed.implementations("sorting")["turns"], settings=("precision",), variants=(variant,), plain=False)
+    assert "precision" not in [flip.setting for flip in flip_settings(installed, {"sorting": [only]})]
 
 
 def test_an_effect_that_nobody_honours_is_reported(installed):

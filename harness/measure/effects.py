@@ -56,11 +56,16 @@ def flip_settings(
                 message = f"{name}.{item.name} honours none of the settings its component names: {', '.join(named)}"
                 found.append(Flip(name, item.name, "", False, message))
             for effect in effects:
-                if effect.setting in item.settings:
+                if effect.setting in item.settings and not _fixed(item, effect.setting):
                     found.append(_flip(_Bench(registry, item, settings or Settings(), environment or {}, patience), effect))
         honoured = {setting for item in usable for setting in item.settings}
         found += [Flip(name, "", s, False, f"no implementation of {name} honours {s}") for s in named if usable and s not in honoured]
     return found
+
+
+def _fixed(item: Implementation, setting: str) -> bool:
+    """An implementation without a plain row, whose variants all give the setting one value, has nothing to turn."""
+    return not item.plain and len({variant.settings.get(setting) for variant in item.variants} - {None}) == 1
 
 
 @dataclass(frozen=True)
