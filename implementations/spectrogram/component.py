@@ -43,8 +43,13 @@ def stems_case(name: str, *, seconds: float, sample_rate: int = 44100, quick: bo
     return Case(name, make, quick=quick, thorough=thorough)
 
 
-def _quick(seed: int) -> Inputs:
-    return {"signals": signals.mix(seconds=10, sample_rate=44100, seed=seed)[None], "sample_rate": 44100}
+def mix_case(name: str, *, seconds: float, quick: bool = False) -> Case:
+    """One stem, the mix of a piece, float32 at 44.1 kHz."""
+
+    def make(seed: int) -> Inputs:
+        return {"signals": signals.mix(seconds=seconds, sample_rate=44100, seed=seed)[None], "sample_rate": 44100}
+
+    return Case(name, make, quick=quick)
 
 
 def _stereo(seed: int) -> Inputs:
@@ -138,7 +143,8 @@ COMPONENT = Component(
     name="spectrogram",
     unit=Unit("audio second", 1.0),
     cases=(
-        Case("quick", _quick, quick=True),
+        mix_case("one-second", seconds=1),
+        mix_case("quick", seconds=10, quick=True),
         Case("stereo-int16", _stereo),
         stems_case("fractional-hop", seconds=10, sample_rate=22050),
         stems_case("stems-30s", seconds=30),
@@ -152,6 +158,7 @@ COMPONENT = Component(
     effects=(
         Effect("threads", (1, 2), "stems-30s", "processes"),
         Effect("precision", ("float32", "float64"), "quick", "output"),
+        Effect("cache", (True, False), "one-second", "time"),
     ),
     description="log-filtered spectrogram of stems as madmom computes it: 12 bands per octave, 100 frames a second",
 )

@@ -22,6 +22,7 @@ from implementations.spectrogram.reference import (
     check_signals,
     chunks,
     filter_blocks,
+    forget,
     window,
 )
 
@@ -68,13 +69,16 @@ def spectrogram(signals: np.ndarray | mx.array, sample_rate: int) -> mx.array:
 
 @contextmanager
 def load(settings: Settings) -> Iterator[Run]:
-    """Gives `run`, on MLX's default device."""
+    """Gives `run`, on MLX's default device; cache=False makes window and filters anew in every call."""
     import mlx.core as mx
 
     check_precision("mlx_batched", settings, "float32")
 
     def run(inputs: Inputs) -> Outputs:
         signals, rate = check_signals(inputs)
+        if settings.cache is False:
+            _constants.cache_clear()
+            forget()
         return {"spectrogram": np.array(spectrogram(signals, rate))}
 
     try:
@@ -112,7 +116,7 @@ IMPLEMENTATION = Implementation(
     load=load,
     requires=Requires(packages=("mlx",)),
     clock="mlx",
-    settings=("precision",),
+    settings=("precision", "cache"),
     variants=(FLOAT32,),
     plain=False,
     description="MLX, all stems in one batch; the result can stay on the device",

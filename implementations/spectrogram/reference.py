@@ -53,6 +53,12 @@ class Block:
     weights: np.ndarray
 
 
+def forget() -> None:
+    """Make window and filters anew at their next use: what `cache=false` measures."""
+    window.cache_clear()
+    filterbank.cache_clear()
+
+
 def filter_blocks(sample_rate: int, count: int) -> tuple[Block, ...]:
     """The filterbank as `count` dense blocks along its diagonal: 4 hold a fifth of the products of the whole matrix."""
     bank = filterbank(sample_rate)

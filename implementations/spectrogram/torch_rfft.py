@@ -25,6 +25,7 @@ from implementations.spectrogram.reference import (
     check_signals,
     chunks,
     filter_blocks,
+    forget,
     frame_count,
     window,
 )
@@ -99,7 +100,7 @@ def _in_threads(compute: Callable[[Chunk], torch.Tensor], work: Iterable[Chunk],
 
 @contextmanager
 def load(settings: Settings, *, name: str, device: str) -> Iterator[Run]:
-    """Gives `run` on `device`."""
+    """Gives `run` on `device`; cache=False makes window and filters anew in every call."""
     import torch
 
     check_precision(name, settings, *(("float32",) if device == "mps" else ("float32", "float64")))
@@ -107,6 +108,9 @@ def load(settings: Settings, *, name: str, device: str) -> Iterator[Run]:
 
     def run(inputs: Inputs) -> Outputs:
         signals, rate = check_signals(inputs)
+        if settings.cache is False:
+            _constants.cache_clear()
+            forget()
         result = spectrogram(signals, rate, device=device, precision=precision, threads=settings.threads)
         return {"spectrogram": result.cpu().numpy()}
 
@@ -171,14 +175,14 @@ IMPLEMENTATION = _implementation(
     "cpu",
     "PyTorch on the CPU, batched real FFT in chunks that stay in the cache",
     requires=Requires(packages=("torch",)),
-    settings=("threads", "precision"),
+    settings=("threads", "precision", "cache"),
 )
 CUDA = _implementation(
     "torch_cuda",
     "cuda",
     "the same on an NVIDIA GPU",
     requires=Requires(packages=("torch",), device="cuda"),
-    settings=("precision",),
+    settings=("precision", "cache"),
     clock="cuda",
 )
 MPS = _implementation(
@@ -186,6 +190,6 @@ MPS = _implementation(
     "mps",
     "the same on Apple's GPU, which has no float64",
     requires=Requires(packages=("torch",), device="mps"),
-    settings=("precision",),
+    settings=("precision", "cache"),
     plain=False,
 )

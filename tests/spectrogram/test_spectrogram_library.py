@@ -9,6 +9,7 @@ import pytest
 import implementations
 from implementations import spectrogram as package
 from implementations.spectrogram import backends, log_spectrogram
+from implementations.spectrogram.reference import filterbank
 from implementations.spectrogram.reference import spectrogram as reference
 
 
@@ -196,3 +197,21 @@ def test_constants_are_made_once_per_rate():
         torch_rfft.spectrogram(np.zeros((1, 3000), np.float32), rate)
     assert torch_rfft._constants.cache_info().misses == 2
     assert torch_rfft._constants.cache_info().hits == 1
+
+
+@pytest.mark.parametrize("name", ["torch_rfft", "mlx_batched"])
+def test_without_a_cache_the_constants_are_made_in_each_call(name, signals):
+    pytest.importorskip("torch" if name == "torch_rfft" else "mlx.core")
+    from harness.settings import Settings
+
+    implementation = package._implementation(name)
+    results = []
+    for cache, expected in ((True, 1), (False, 2)):
+        with implementation.load(Settings(cache=cache)) as run:
+            filterbank.cache_clear()
+            made = []
+            for _ in range(2):
+                results.append(run({"signals": signals, "sample_rate": 44100})["spectrogram"])
+                made.append(filterbank(44100))
+            assert len({id(bank) for bank in made}) == expected
+    assert all(np.array_equal(result, results[0]) for result in results)

@@ -57,7 +57,7 @@ def test_adversarial_inputs_stay_within_the_bound(row, compute):
     agrees()
 
 
-@pytest.mark.parametrize("case", ["quick", "stereo-int16", "fractional-hop", "stems-30s"])
+@pytest.mark.parametrize("case", ["one-second", "quick", "stereo-int16", "fractional-hop", "stems-30s"])
 def test_cases_of_the_component(row, compute, case):
     inputs = COMPONENT.case(case).make(1)
     expected = reference(inputs["signals"], inputs["sample_rate"])
