@@ -1,0 +1,1 @@
+"""The native probe of `harness.limits`: reads memory as fast as the processor can."""

@@ -1,0 +1,66 @@
+#include "dispatch.hpp"
+#include "kernel.hpp"
+#include "threads.hpp"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <string>
+
+namespace nb = nanobind;
+
+namespace limits {
+#define DECLARE(level) namespace level { uint64_t read(const uint64_t*, size_t, size_t); }
+#if defined(HAS_LEVEL_avx512)
+DECLARE(avx512)
+#endif
+#if defined(HAS_LEVEL_avx2)
+DECLARE(avx2)
+#endif
+#if defined(HAS_LEVEL_neon)
+DECLARE(neon)
+#endif
+DECLARE(baseline)
+}  // namespace limits
+
+namespace {
+
+Read choose(const std::string& wanted) {
+    const std::string level = dispatch::choose(wanted);
+#if defined(HAS_LEVEL_avx512)
+    if (level == "avx512") return limits::avx512::read;
+#endif
+#if defined(HAS_LEVEL_avx2)
+    if (level == "avx2") return limits::avx2::read;
+#endif
+#if defined(HAS_LEVEL_neon)
+    if (level == "neon") return limits::neon::read;
+#endif
+    return limits::baseline::read;
+}
+
+// Each thread reads its own equal part of the buffer, `passes` times.
+uint64_t read_all(nb::ndarray<const uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> buffer, int passes, int threads, const std::string& level) {
+    if (passes < 1 || threads < 1) throw std::invalid_argument("expected at least 1 pass and 1 thread");
+    const Read kernel = choose(level);
+    const uint64_t* data = buffer.data();
+    const size_t part = buffer.shape(0) / static_cast<size_t>(threads);
+    nb::gil_scoped_release release;
+    std::atomic<uint64_t> total{0};
+    ThreadPool(threads).run(threads, [&](int i) { total += kernel(data + part * static_cast<size_t>(i), part, static_cast<size_t>(passes)); });
+    return total;
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    m.attr("SOURCE_HASH") = SOURCE_HASH;
+    m.attr("SOURCE_LIST") = SOURCE_LIST;
+    m.def("levels", &dispatch::levels, "Dispatch levels that can run here, fastest first.");
+    m.def("read", &read_all, nb::arg("buffer"), nb::kw_only(), nb::arg("passes"), nb::arg("threads"), nb::arg("level") = "auto",
+          "The sum of a buffer of uint64, each thread reading its part of it `passes` times.");
+}
