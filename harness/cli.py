@@ -137,7 +137,7 @@ def machine(options: argparse.Namespace) -> int:
     found = limits.cached(context.machine)
     if options.limits:
         with progress("measuring limits") as note:
-            found = limits.measure_limits(context.machine, note)
+            found = limits.measure_limits(context.machine, note, environment=context.profile.environment)
     render_pairs([*lines, *(limits.describe(found) if found else [("limits", "not measured; `harness machine --limits`")])], screen)
     if options.asv:
         render_pairs(checks.registration(history.register_machine(context.machine)), screen)
