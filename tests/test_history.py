@@ -508,6 +508,15 @@ def test_asv_shows_compares_and_publishes_what_we_wrote(repository):
     assert len(json.loads(graph.read_text())) == 5
 
 
+def test_commits_of_one_second_are_in_the_repositorys_order(repository):
+    commits = git(repository, "rev-list", "--reverse", "HEAD").split()
+    for path in (repository / "baselines" / HERE.name).glob("*-py3*.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "date": 1_700_000_000_000}))
+    assert list(dict.fromkeys(p.commit for p in history.read(repository / "baselines", HERE.name))) == commits
+    for name, commit in [(None, commits[-1]), ("HEAD~1", commits[-2]), ("main~4", commits[0]), (commits[1][:7], commits[1])]:
+        assert history.points_for_judging(repository / "baselines", HERE, name).commit == commit
+
+
 def test_publish_names_the_commits_that_asv_drops(repository):
     git(repository, "checkout", "-q", "-b", "side")
     git(repository, "commit", "-q", "--allow-empty", "-m", "aside")
@@ -536,6 +545,9 @@ def test_paths_in_environment_names_are_removed(tmp_path):
     body = json.loads(path.read_text())
     python = "/home/someone/venv/bin/python3.12"
     leaky = path.with_name(f"{COMMITS[0][:8]}-existing-py_home_someone_venv_bin_python3.12.json")
+    leaky.write_text(json.dumps({**body, "env_name": leaky.stem[9:], "python": python, "params": {**body["params"], "python": python}}))
+    history.project(session(1), tmp_path, HERE, TARGETS)
+    assert not leaky.exists(), "writing history leaves no path behind"
     leaky.write_text(json.dumps({**body, "env_name": leaky.stem[9:], "python": python, "params": {**body["params"], "python": python}}))
     ((before, after),) = without_paths(tmp_path)
     assert (before, after.name) == (leaky, f"{COMMITS[0][:8]}-existing-py3.12.json")

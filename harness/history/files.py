@@ -12,11 +12,13 @@ less-is-better. In a stored list null means failed, NaN means skipped.
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import itertools
 import json
 import math
 import re
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,12 +83,16 @@ class Point:
 def read(results_dir: Path, machine: str) -> list[Point]:
     """All points of one machine, oldest commit first; benchmarks whose names are not ours are left alone.
 
-    HistoryError names the file that is damaged.
+    The order is that of the repository around the folder, where it knows every commit (a rebase gives a whole branch one
+    date), else that of the dates. HistoryError names the file that is damaged.
     """
     points: list[Point] = []
     for path in result_files(results_dir / machine):
         points += _read_results(path, machine)
-    return sorted(points, key=lambda point: (point.date_ms, point.commit))
+    commits = git(results_dir, "rev-list", "--topo-order", "--reverse", "--all", "HEAD").split()
+    place = {commit: number for number, commit in enumerate(commits)}
+    known = all(point.commit in place for point in points)
+    return sorted(points, key=lambda point: (place[point.commit] if known else point.date_ms, point.commit))
 
 
 def series(points: Iterable[Point]) -> dict[Key, list[Point]]:
@@ -140,6 +146,13 @@ def check_machine(results_dir: Path, machine: Mapping[str, str]) -> None:
             f"{path}: machine.json differs from this machine ({details}); times of another machine are never compared: "
             "move that folder away, or run `harness machine --asv` and measure again"
         )
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What git says in a folder; nothing where there is no git, no repository or no answer."""
+    with contextlib.suppress(OSError):
+        return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False).stdout.strip()
+    return ""
 
 
 def file_name(commit: str, env_name: str) -> str:

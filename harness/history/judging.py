@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness import metrics
 from harness.history import naming
-from harness.history.files import HistoryError, Point, SeriesName, check_machine, read
+from harness.history.files import HistoryError, Point, SeriesName, check_machine, git, read
 from harness.history.publish import entry
 from harness.metrics import Absent, Value
 from harness.record import Plan, Planned
@@ -41,14 +41,15 @@ class Stored:
 
 
 def points_for_judging(results_dir: Path, machine: Machine, commit: str | None = None) -> Stored:
-    """What the history says of this machine at a commit: the newest that has results, or the one that begins with `commit`.
+    """What the history says of this machine at a commit: the newest that has results, or the one that `commit` names.
 
     Several environments of one commit: the worst counts. HistoryError where the folder belongs to another machine,
     NothingStored where there is nothing.
     """
     check_machine(results_dir, entry(machine))
     points = read(results_dir, machine.name)
-    chosen = [point for point in points if commit is None or point.commit.startswith(commit)]
+    wanted = "" if commit is None else git(results_dir, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}") or commit
+    chosen = [point for point in points if point.commit.startswith(wanted)]
     if not chosen:
         known = ", ".join(dict.fromkeys(point.commit[:8] for point in points)) or "none"
         raise NothingStored(

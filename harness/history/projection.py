@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from harness import metrics
 from harness.history import naming
 from harness.history.files import Key, Point, SeriesName, State, check_machine, write
-from harness.history.publish import entry
+from harness.history.publish import entry, without_paths
 from harness.metrics import SPEEDUP, Absent, Value, rejected_share
 from harness.record import Record
 from harness.stats import Interval
@@ -77,6 +77,7 @@ def project(records: Iterable[Record], results_dir: Path, machine: Machine, targ
         files += write(results_dir, entry(machine), naming.python_version(pool[0].environment), environment, found)
         points += found
         refused.update(without)
+    without_paths(results_dir)
     return Projected(tuple(files), tuple(points), dict(refused))
 
 
