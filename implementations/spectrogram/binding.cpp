@@ -1,0 +1,160 @@
+// Python's door to the kernel: checks what would be undefined behaviour, picks the level, deals blocks out to threads.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/vector.h>
+
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "dispatch.hpp"
+#include "kernel.hpp"
+#include "threads.hpp"
+
+namespace nb = nanobind;
+
+#define DECLARE(name) \
+    namespace name { extern const Level level; }
+#ifdef HAS_LEVEL_baseline
+DECLARE(baseline)
+#endif
+#ifdef HAS_LEVEL_avx2
+DECLARE(avx2)
+#endif
+#ifdef HAS_LEVEL_avx512
+DECLARE(avx512)
+#endif
+#ifdef HAS_LEVEL_neon
+DECLARE(neon)
+#endif
+
+namespace {
+
+const Level& level_named(const std::string& wanted) {
+    const std::string name = dispatch::choose(wanted);
+    for (const Level* level : {
+#ifdef HAS_LEVEL_avx512
+             &avx512::level,
+#endif
+#ifdef HAS_LEVEL_avx2
+             &avx2::level,
+#endif
+#ifdef HAS_LEVEL_neon
+             &neon::level,
+#endif
+             &baseline::level})
+        if (name == level->name) return *level;
+    throw std::invalid_argument("level: '" + name + "' is not compiled in");
+}
+
+using Window = nb::ndarray<const double, nb::shape<2048>, nb::c_contig, nb::device::cpu>;
+using Filterbank = nb::ndarray<const float, nb::shape<1024, -1>, nb::c_contig, nb::device::cpu>;
+
+// What does not change between calls: one per window and sample rate.
+struct Plan {
+    std::vector<double> window;
+    Bands bands;
+    double hop;
+};
+
+std::shared_ptr<Plan> make_plan(Window window, Filterbank filterbank, double hop) {
+    if (!(hop > 0)) throw std::invalid_argument("hop: expected a number of samples above 0, found " + std::to_string(hop));
+    auto plan = std::make_shared<Plan>();
+    plan->window.assign(window.data(), window.data() + kFrame);
+    plan->hop = hop;
+    Bands& bands = plan->bands;
+    const auto count = static_cast<int32_t>(filterbank.shape(1));
+    bands.low = kFrame / 2;
+    for (int32_t band = 0; band < count; ++band) {
+        const auto at = [&](int32_t bin) { return filterbank.data()[static_cast<int64_t>(bin) * count + band]; };
+        int32_t first = 0, last = kFrame / 2;
+        while (first < last && at(first) == 0) ++first;
+        while (last > first && at(last - 1) == 0) --last;
+        bands.first.push_back(first);
+        bands.offset.push_back(static_cast<int32_t>(bands.weight.size()));
+        for (int32_t bin = first; bin < last; ++bin) bands.weight.push_back(at(bin));
+        bands.low = std::min(bands.low, first);
+        bands.high = std::max(bands.high, last);
+    }
+    bands.offset.push_back(static_cast<int32_t>(bands.weight.size()));
+    return plan;
+}
+
+// One pool for the process, remade when a call asks for another number of threads; calls take turns. It is never destroyed: a process
+// that ends has no use for joining sleeping threads, and a forked child, which has none of them, could not.
+bool compute(const Level& level, const Job& job, int threads) {
+    static std::mutex turn;
+    static ThreadPool* pool = nullptr;
+    static pid_t owner = 0;
+    const std::lock_guard<std::mutex> lock(turn);
+    if (owner != getpid()) {
+        pool = nullptr;
+        owner = getpid();
+    }
+    if (!pool || pool->threads() != threads) {
+        delete pool;
+        pool = nullptr;
+        pool = new ThreadPool(threads);
+    }
+    const int64_t blocks = (job.frames + level.frames - 1) / level.frames;
+    const int64_t chunk = std::max<int64_t>(1, std::min<int64_t>(64 / level.frames, blocks * job.stems / (threads * 4)));
+    const int64_t chunks = (blocks + chunk - 1) / chunk;
+    std::atomic<bool> finite{true};
+    pool->run(static_cast<int>(chunks * job.stems), [&](int i) {
+        const int64_t stem = i / chunks, first = i % chunks * chunk;
+        if (!level.run(job, stem, first, std::min(first + chunk, blocks))) finite = false;
+    });
+    return finite;
+}
+
+template <class Sample> using Signals = nb::ndarray<const Sample, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Output = nb::ndarray<float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+
+template <class Sample>
+bool spectrogram(const Plan& plan, Signals<Sample> signals, Output out, int threads, bool single, const std::string& level_name) {
+    const Level& level = level_named(level_name);
+    if (threads < 1) throw std::invalid_argument("threads: expected 1 or more, found " + std::to_string(threads));
+    if (out.shape(0) != signals.shape(0) || out.shape(2) != static_cast<size_t>(plan.bands.count()))
+        throw std::invalid_argument("out: expected shape (stems, frames, bands) with the signals' stems and the plan's bands");
+    Job job{};
+    job.signals = signals.data();
+    job.integer = std::is_same_v<Sample, int16_t>;
+    job.stems = static_cast<int64_t>(signals.shape(0));
+    job.samples = static_cast<int64_t>(signals.shape(1));
+    job.frames = static_cast<int64_t>(out.shape(1));
+    job.hop = plan.hop;
+    job.window = plan.window.data();
+    job.bands = &plan.bands;
+    job.single = single;
+    job.out = out.data();
+    const nb::gil_scoped_release release;
+    return compute(level, job, threads);
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    m.attr("SOURCE_HASH") = SOURCE_HASH;
+    m.attr("SOURCE_LIST") = SOURCE_LIST;
+    m.def("levels", &dispatch::levels, "Dispatch levels that can run here, fastest first.");
+    nb::class_<Plan>(m, "Plan", "Window, filterbank and hop, prepared for the kernel.")
+        .def_prop_ro("bands", [](const Plan& plan) { return plan.bands.count(); });
+    m.def("plan", &make_plan, nb::arg("window"), nb::arg("filterbank"), nb::arg("hop"));
+    const char* doc = "Fills `out`; False when a sample or a magnitude is not finite.";
+    m.def("spectrogram", &spectrogram<float>, nb::arg("plan"), nb::arg("signals"), nb::arg("out"), nb::arg("threads"), nb::arg("single"),
+          nb::arg("level"), doc);
+    m.def("spectrogram", &spectrogram<int16_t>, nb::arg("plan"), nb::arg("signals"), nb::arg("out"), nb::arg("threads"), nb::arg("single"),
+          nb::arg("level"), doc);
+    m.def(
+        "log10_1p",
+        [](nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu> in, nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu> out,
+           const std::string& level) {
+            if (in.shape(0) != out.shape(0)) throw std::invalid_argument("out: expected the length of the input");
+            level_named(level).log10_1p(in.data(), out.data(), static_cast<int64_t>(in.shape(0)));
+        },
+        nb::arg("values"), nb::arg("out"), nb::arg("level"), "log10(1 + values) as the kernel computes it.");
+}
