@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cmath>
 #include <memory>
 #include <mutex>
 
@@ -118,8 +119,9 @@ template <class Sample>
 bool spectrogram(const Plan& plan, Signals<Sample> signals, Output out, int threads, bool single, const std::string& level_name) {
     const Level& level = level_named(level_name);
     if (threads < 1) throw std::invalid_argument("threads: expected 1 or more, found " + std::to_string(threads));
-    if (out.shape(0) != signals.shape(0) || out.shape(2) != static_cast<size_t>(plan.bands.count()))
-        throw std::invalid_argument("out: expected shape (stems, frames, bands) with the signals' stems and the plan's bands");
+    const auto frames = static_cast<size_t>(std::ceil(static_cast<double>(signals.shape(1)) / plan.hop));
+    if (out.shape(0) != signals.shape(0) || out.shape(1) != frames || out.shape(2) != static_cast<size_t>(plan.bands.count()))
+        throw std::invalid_argument("out: expected shape (stems, ceil(samples / hop), bands)");
     Job job{};
     job.signals = signals.data();
     job.integer = std::is_same_v<Sample, int16_t>;
