@@ -14,6 +14,7 @@ from synthetic import MACHINE, launches, parity, plan
 
 from harness import report
 from harness.report import github
+from harness.report.text import clean
 from harness.verdict import judge
 
 
@@ -52,11 +53,7 @@ def test_nothing_ends_a_command_or_begins_another(title: str, message: str) -> N
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126) | st.just("\n")))
 def test_a_message_is_read_back_as_it_was(message: str) -> None:
     data = github.annotation("error", "title", message).removeprefix("::error title=title::")
-    assert data.replace("%0A", "\n").replace("%25", "%") == message
-
-
-def test_a_log_can_be_shielded() -> None:
-    assert github.without_commands("::error::forged\n", "r4nd0m") == "::stop-commands::r4nd0m\n::error::forged\n::r4nd0m::\n"
+    assert data.replace("%0A", "\n").replace("%25", "%") == clean(message, keep="\n")
 
 
 def test_the_summary_is_appended(tmp_path: Path) -> None:

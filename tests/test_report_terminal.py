@@ -14,6 +14,7 @@ from synthetic import MACHINE, launches, parity, plan, record
 
 from harness.record import LeftOut
 from harness.report import terminal
+from harness.targets import Target
 from harness.verdict import Verdicts, judge
 
 
@@ -95,6 +96,16 @@ def test_a_session_without_rows_says_why(of: Verdicts, expected: str) -> None:
     text = shown(of, 300)
     assert expected in text
     assert "pass" not in text.splitlines()[-1].replace("pass:", "")
+
+
+def test_what_all_rows_have_to_say_is_said_once() -> None:
+    busy = {"busy": "CPU pressure 35 %"}
+    records = launches("native", state=busy) + launches("torch", state=busy)
+    bound = Target("spectrogram", "any", "rtf", "s", "stated", at_most=1.0)
+    text = shown(judge(plan(records), records, [bound], ("any",), machine=MACHINE), 300)
+    assert "inconclusive: spectrogram.native on drums, spectrogram.torch on drums: target: rtf <= 1: not judged: the machine" in text
+    assert text.count("CPU pressure 35 %") == 1
+    assert "next: the machine was busy" in text
 
 
 def test_next_steps() -> None:

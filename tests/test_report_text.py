@@ -68,7 +68,8 @@ def test_measured_says_why_not() -> None:
         ("abc\u202edef", "abc\\u202edef"),
         ("half \ud800 and none \uffff", "half \\ud800 and none \\uffff"),
         ("zero\x00 bell\x07 next line\x9b", "zero\\x00 bell\\x07 next line\\x9b"),
-        ("plain é 漢 [bold]", "plain é 漢 [bold]"),
+        ("plain é 漢 [bold] std::vector::size", "plain é 漢 [bold] std::vector::size"),
+        ("::error::forged ::Set-Output name=x::1 ##[error]old", ": :error::forged : :Set-Output name=x::1 # #[error]old"),
     ],
 )
 def test_commands_to_the_terminal_become_visible(given_text: str, shown: str) -> None:

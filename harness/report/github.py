@@ -58,11 +58,6 @@ def annotation(kind: str, title: str, message: str) -> str:
     return f"::{kind} title={_property(clean(title))}::{_data(clean(message, keep=chr(10)))}"
 
 
-def without_commands(text: str, token: str) -> str:
-    """The text for a log in which GitHub obeys no commands until `token` (a random word) is said again."""
-    return f"::stop-commands::{token}\n{text.rstrip()}\n::{token}::\n"
-
-
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 

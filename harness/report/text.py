@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 
 from harness.metrics import Absent, Unit, Value, about
@@ -12,12 +13,20 @@ NOTHING = "-"
 LONGEST = 600
 
 
+# What a CI runner obeys when it reads it in a log: at the start of a line, or anywhere (the older form).
+_COMMANDS = (
+    "add-mask|add-matcher|add-path|debug|echo|endgroup|error|group|notice|remove-matcher|save-state|set-env|set-output|stop-commands|warning"
+)
+_COMMAND = re.compile(rf":(?=:(?:{_COMMANDS})\b)|#(?=#\[)", re.IGNORECASE)
+
+
 def clean(text: str, *, keep: str = "") -> str:
     """The text without characters that command a terminal, reorder a line or break XML: each is written as its code.
 
-    Line breaks and tabs become spaces unless they are in `keep`.
+    Line breaks and tabs become spaces unless they are in `keep`; workflow commands of a CI runner are pulled apart.
     """
-    return "".join(character if character in keep or character.isalnum() else _visible(character) for character in str(text))
+    plain = "".join(character if character in keep or character.isalnum() else _visible(character) for character in str(text))
+    return _COMMAND.sub(lambda found: f"{found[0]} ", plain)
 
 
 def shorten(text: str, longest: int = LONGEST) -> str:

@@ -104,7 +104,7 @@ def notes(verdicts: Verdicts) -> list[Note]:
             beside = f" ({'; '.join(answer.notes)})" if answer.notes else ""
             message = f"{answer.question}: {answer.message}{beside}" + ("" if state else " (a peer: for information)")
             found.append(Note(state, where, text.sentence(message), text.clean(command)))
-    return sorted(found, key=_urgency) + [Note(None, "", text.sentence(note)) for note in verdicts.notes]
+    return sorted(_merged(found), key=_urgency) + [Note(None, "", text.sentence(note)) for note in verdicts.notes]
 
 
 def next_steps(verdicts: Verdicts) -> list[str]:
@@ -219,6 +219,14 @@ def _first_causes(row: Row) -> list[Answer]:
         return runs
     parity = any(answer.question == "parity" for answer in bad)
     return [answer for answer in bad if not (parity and "parity did not pass" in answer.message)]
+
+
+def _merged(notes: Iterable[Note]) -> list[Note]:
+    """One note where several rows have the same to say (a busy machine says it of all)."""
+    places: dict[tuple[State | None, str, str], list[str]] = {}
+    for note in notes:
+        places.setdefault((note.state, note.message, note.command), []).append(note.where)
+    return [Note(state, ", ".join(where), message, command) for (state, message, command), where in places.items()]
 
 
 def _urgency(note: Note) -> int:
