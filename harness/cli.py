@@ -195,8 +195,20 @@ def judge(options: argparse.Namespace) -> int:
 
 
 def claims(options: argparse.Namespace) -> int:
-    """The ledger, with the newest measurements of this machine."""
-    raise NotImplementedError
+    """The ledger, with what the recorded sessions say of it."""
+    from harness import registry
+    from harness.claims import ledger, load
+    from harness.record import Store, default_folder, write_atomically
+    from harness.report import ledger as report
+    from harness.report.console import console
+
+    store = Store(default_folder())
+    sessions = [(plan, records) for plan, records in map(store.read, store.sessions()) if plan is not None]
+    entries = ledger(load(), sessions, registry.discover().components)
+    report.render(entries, console())
+    if options.markdown is not None:
+        write_atomically(options.markdown, report.markdown(entries))
+    return 0
 
 
 def _context(options: argparse.Namespace) -> Context:
@@ -282,7 +294,7 @@ def _record(context: Context, targets: Sequence[Target], screen: Console) -> Non
     from harness.report import checks
     from harness.report.console import render_pairs
 
-    folder = history.results_dir(Path.cwd())
+    folder = history.results_dir()
     records = [record for session in context.store.sessions() for record in context.store.read(session)[1]]
     projected = history.project(records, folder, context.machine, targets)
     written = [("history", str(path)) for path in projected.files]
@@ -295,7 +307,7 @@ def _judge_history(options: argparse.Namespace, context: Context, screen: Consol
     from harness.report import checks, terminal
     from harness.report.console import render_pairs
 
-    folder = options.results or history.results_dir(Path.cwd())
+    folder = options.results or history.results_dir()
     expected = measure.plan(context.registry, context.settings, machine=context.machine.name, profile=context.profile.name)
     try:
         stored = history.points_for_judging(folder, context.machine, options.commit)
