@@ -160,12 +160,13 @@ class Planned:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What exists but is not measured in this session, and why."""
+    """What exists but is not measured in this session, and why. broken: it should work here, and its plugin raised."""
 
     component: str
     implementation: str
     case: str
     reason: str
+    broken: bool = False
 
 
 @dataclass(frozen=True)

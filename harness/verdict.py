@@ -283,7 +283,12 @@ def _foreign(found: Sequence[str], here: str) -> str:
 def _problems(plan: Plan, series: Mapping[Key, Sequence[Record]]) -> tuple[Problem, ...]:
     if not plan.planned:
         return (Problem("missing", "nothing was planned: no implementation and case matches what was asked for, or none is available"),)
-    found = []
+    # Unavailable is a fact about the machine; a plugin that raises is code that was to be measured and was not.
+    found = [
+        Problem("missing", f"{f'{item.component}.{item.implementation}'.rstrip('.')}: {item.reason}; repair or uninstall it")
+        for item in plan.unavailable
+        if item.broken
+    ]
     if plan.unavailable and not any(item.role == "optimized" for item in plan.planned):
         gone = "; ".join(f"{item.component}.{item.implementation}: {item.reason}" for item in plan.unavailable)
         found.append(Problem("missing", f"no optimized implementation can be measured here ({gone})"))

@@ -210,7 +210,8 @@ def test_the_reference_comes_along_and_long_cases_are_left_out_with_the_reason(i
 
 def test_a_broken_plugin_is_in_the_plan_as_unavailable(installed):
     made = plan(installed, Settings(), ["sorting"], machine="here", profile="any")
-    assert [(out.implementation, "made to fail at import" in out.reason) for out in made.unavailable] == [("raises_at_import", True)]
+    (out,) = made.unavailable
+    assert (out.implementation, "made to fail at import" in out.reason, out.broken) == ("raises_at_import", True, True)
     assert {row.implementation for row in made.planned} == set(installed.implementations("sorting"))
 
 

@@ -201,6 +201,13 @@ def test_unavailable_is_reported_and_not_red() -> None:
     assert exit_code(verdicts) == 0
 
 
+def test_a_broken_plugin_is_less_than_planned() -> None:
+    broken = LeftOut("spectrogram", "mlx", "", "broken: ImportError: no name", broken=True)
+    verdicts = judged(GOOD, of=plan(GOOD, unavailable=[broken]))
+    assert verdicts.problems[0].message.startswith("spectrogram.mlx: broken: ImportError: no name; repair")
+    assert exit_code(verdicts) == 5
+
+
 def test_planned_then_unavailable_is_less_than_planned() -> None:
     verdicts = judged(GOOD + [record("torch", outcome="unavailable", message="libtorch.so: not found")])
     assert one(verdicts, "run", "torch").message == "planned, then unavailable: libtorch.so: not found"

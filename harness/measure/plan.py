@@ -154,5 +154,5 @@ def _broken(registry: Registry, patterns: Sequence[str]) -> list[LeftOut]:
         component, _, implementation = entry.name.partition(".")
         if selected(entry.name):
             group = "" if entry.group == IMPLEMENTATIONS else "component "
-            found.append(LeftOut(component, implementation, "", f"{group}broken: {entry.error}"))
+            found.append(LeftOut(component, implementation, "", f"{group}broken: {entry.error}", broken=True))
     return found
