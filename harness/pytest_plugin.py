@@ -67,7 +67,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
             item
             for component, chosen in selection.items()
             for collector in _collectors(session, found, component, [item.name for item in chosen])
-            for item in collector.collect()
+            for item in session.genitems(collector)
         ]
     except ConfigurationError as error:
         raise pytest.UsageError(f"--harness: {error}") from None
@@ -110,20 +110,19 @@ def _patterns(config: pytest.Config) -> list[str]:
     return ["*"] if wanted else []
 
 
-def _collectors(session: pytest.Session, context: Context, component: str, names: Sequence[str]) -> Iterator[_Row]:
-    """One collector per planned row of a component; unavailable implementations keep a place, to be reported with the reason."""
+def _collectors(session: pytest.Session, context: Context, component: str, names: Sequence[str]) -> Iterator[_Implementation]:
+    """One collector per implementation; unavailable ones keep a place, to be reported with the reason."""
     from harness import measure
 
-    plan = measure.plan(
-        context.registry, context.settings, [component], machine=context.machine.name, profile=context.profile.name
-    )
+    plan = measure.plan(context.registry, context.settings, [component], machine=context.machine.name, profile=context.profile.name)
     targets = context.targets(plan)
     parent = _Component.of(session, context, component)
-    rows = dict.fromkeys(item.row for item in plan.planned if item.implementation in names)
-    for row in rows:
-        yield _Row.from_parent(parent, name=row, nodeid=f"{component}::{row}", context=context, plan=plan, targets=targets)
-    for name, reason in {out.implementation: out.reason for out in plan.unavailable if out.implementation in names}.items():
-        yield _Row.from_parent(parent, name=name, nodeid=f"{component}::{name}", context=context, plan=plan, targets=(), reason=reason)
+    reasons = {out.implementation: out.reason for out in plan.unavailable}
+    for name in names:
+        nodeid = f"{component}::{name}"
+        yield _Implementation.from_parent(
+            parent, name=name, nodeid=nodeid, context=context, plan=plan, targets=targets, reason=reasons.get(name, "")
+        )
 
 
 class _Component(pytest.Module):
@@ -142,10 +141,10 @@ class _Component(pytest.Module):
         return []
 
 
-class _Row(pytest.Collector):
-    """A row of the plan: its parity and target items, and a benchmark item where pytest-benchmark is active."""
+class _Implementation(pytest.Collector):
+    """The parity and target items of an implementation's rows, and benchmark items where pytest-benchmark is active."""
 
-    def __init__(self, *, context: Context, plan: Plan, targets: Sequence[Target], reason: str = "", **rest: Any) -> None:
+    def __init__(self, *, context: Context, plan: Plan, targets: Sequence[Target], reason: str, **rest: Any) -> None:
         super().__init__(**rest)
         self.context, self.plan, self.targets, self.reason = context, plan, targets, reason
 
@@ -156,16 +155,22 @@ class _Row(pytest.Collector):
         from harness.targets import in_force
         from harness.verdict import applies
 
-        planned = [item for item in self.plan.planned if item.row == self.name]
-        for item in planned:
-            yield _ParityItem.from_parent(self, name=f"parity[{item.case}]", planned=item)
+        planned = [item for item in self.plan.planned if item.implementation == self.name]
+        # An outside peer is measured beside us, never judged: it has numbers, no verdicts.
+        for item in (item for item in planned if item.role != "peer"):
+            yield _ParityItem.from_parent(self, name=f"parity[{_parameters(item)}]", planned=item)
         for target in in_force(self.targets, self.context.profile.lineage):
             for item in planned:
                 if applies(target, item):
-                    yield _TargetItem.from_parent(self, name=f"target[{item.case}-{target.words}]", planned=item, target=target)
+                    yield _TargetItem.from_parent(self, name=f"target[{_parameters(item)}-{target.words}]", planned=item, target=target)
         if self.config.pluginmanager.hasplugin("benchmark"):
             for item in planned:
-                yield pytest.Function.from_parent(self, name=f"benchmark[{item.case}]", callobj=_benchmark(self.context, item))
+                yield pytest.Function.from_parent(self, name=f"benchmark[{_parameters(item)}]", callobj=_benchmark(self.context, item))
+
+
+def _parameters(item: Planned) -> str:
+    """`quick`, and for a variant `precision=float32-quick`: what stands in the brackets of a node id."""
+    return "-".join([*(f"{name}={value}" for name, value in sorted(item.variant.items())), item.case])
 
 
 class _NotGreen(Exception):
@@ -190,7 +195,7 @@ class _Unavailable(_Item):
 
 
 class _RowItem(_Item):
-    parent: _Row
+    parent: _Implementation
 
     def __init__(self, *, planned: Planned, **rest: Any) -> None:
         super().__init__(**rest)
@@ -200,8 +205,6 @@ class _RowItem(_Item):
         """Pass only where every answer is pass; say all that is known otherwise."""
         self.user_properties += [(answer.metric or answer.question, f"{answer.state} {answer.value}") for answer in answers]
         bad = [answer for answer in (*row.of("run"), *answers) if answer.state != "pass"]
-        if row.planned.role == "peer" and not self.parent.targets:
-            bad = []
         if bad or not answers:
             lines = [f"{answer.question}: {answer.state}: {answer.message}" for answer in bad] or ["nothing was measured"]
             raise _NotGreen("\n".join([*lines, *(note for answer in bad for note in answer.notes)]))
