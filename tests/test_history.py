@@ -335,7 +335,25 @@ def test_a_renamed_line_is_never_green(tmp_path, rename):
     verdicts = judged(tmp_path, expected)
     assert exit_code(verdicts) == 5
     assert any(row.missing for row in verdicts.rows)
-    assert any("in the history, not in the plan" in note for note in verdicts.notes)
+    known = rename.keys() & {"case", "settings"}
+    assert bool(known) != any("in the history, not in the plan" in note for note in verdicts.notes)
+
+
+def test_what_is_stored_beyond_the_plan_is_judged_too(tmp_path):
+    records = session() + session(settings={"threads": 1}, native=0.09, name="t") + session(case="song", native=0.09, name="u")
+    history.project(records, tmp_path, HERE, TARGETS)
+    ratios = [p for p in history.read(tmp_path, HERE.name) if p.key.benchmark == "spectrogram.seconds_per_call.track_ratio"]
+    assert {(p.key.implementation, p.key.case): round(p.value, 2) for p in ratios if p.value} == {
+        ("native", "drums"): 0.1, ("native threads=1", "drums"): 0.9, ("native", "song"): 0.9,
+    }  # fmt: skip
+    one_thread = dataclasses.replace(FASTER, settings={"threads": 1})
+    song = dataclasses.replace(FASTER, case="song")
+    for target in (one_thread, song):
+        verdicts = judged(tmp_path, targets=[target])
+        assert exit_code(verdicts) == 1
+        (bad,) = [row.planned for row in verdicts.rows if row.state == "fail"]
+        assert (bad.settings, bad.case) == (({"threads": 1}, "drums") if target is one_thread else ({}, "song"))
+    assert exit_code(judged(tmp_path, targets=[dataclasses.replace(song, at_least=1.05)])) == 0
 
 
 def test_a_removed_benchmark_or_metric_is_never_green(tmp_path):

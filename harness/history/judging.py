@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from harness.history.files import HistoryError, Point, SeriesName, check_machine
 from harness.history.publish import entry
 from harness.metrics import Absent, Value
 from harness.record import Plan, Planned
-from harness.stats import LEAST_LAUNCHES
+from harness.stats import LEAST_LAUNCHES, Interval
 from harness.targets import Target, in_force
 from harness.verdict import Answer, Problem, Row, Verdicts, answer_target, applies
 
@@ -73,16 +74,22 @@ def points_for_judging(results_dir: Path, machine: Machine, commit: str | None =
 
 
 def judge_stored(plan: Plan, stored: Stored, targets: Iterable[Target], profiles: Sequence[str]) -> Verdicts:
-    """The verdicts over a history. plan: what should be there; a planned row that the history lacks is missing, never green."""
+    """The verdicts over a history. plan: what should be there; a planned row that the history lacks is missing, never green.
+
+    Planned rows that are stored on further cases (thorough ones) or under further settings (a sweep) are judged there too.
+    """
     if plan.machine != stored.machine:
         message = f"the history of machine {stored.machine} cannot be judged on {plan.machine}: measure here"
         return Verdicts(plan, (), (Problem("invalid", message),))
     bounds = in_force(targets, profiles)
-    rows = tuple(_row(item, stored, bounds) for item in plan.planned)
-    empty = [Problem("missing", f"commit {stored.commit[:8]} has nothing of what was planned")] if all(row.missing for row in rows) else []
     expected = {metrics.key(item) for item in plan.planned}
-    extra = sorted((line[0], line[1], line[2]) for line in stored.values if line not in expected)
-    notes = [f"in the history, not in the plan, not judged: {component} {row} on {case}" for component, row, case in extra]
+    known = {(item.component, item.row): item for item in plan.planned}
+    further = [line for line in stored.values if line not in expected]
+    more = [replace(known[line[:2]], case=line[2], settings=json.loads(line[3])) for line in further if line[:2] in known]
+    rows = tuple(_row(item, stored, bounds) for item in (*plan.planned, *more))
+    empty = [Problem("missing", f"commit {stored.commit[:8]} has nothing of what was planned")] if all(row.missing for row in rows) else []
+    strange = sorted({f"{line[0]} {line[1]} on {line[2]}" for line in further if line[:2] not in known})
+    notes = [f"in the history, not in the plan, not judged: {name}" for name in strange]
     return Verdicts(plan, rows, tuple(empty), tuple(notes))
 
 
@@ -104,20 +111,22 @@ def _value(stored: str, found: Mapping[SeriesName, Sequence[Point]]) -> Value:
 
 def _row(item: Planned, stored: Stored, targets: Sequence[Target]) -> Row:
     line = metrics.key(item)
-    values, failing = stored.values.get(line), stored.failing.get(line)
-    if values is None:
+    values, failing = stored.values.get(line, {}), stored.failing.get(line)
+    missing = line not in stored.values
+    ran = Answer("run", "pass")
+    if missing:
         message = f"commit {stored.commit[:8]} has no results of it (unavailable then, or renamed since): measure it"
-        return Row(item, (Answer("run", "inconclusive", message),), missing=True)
+        ran = Answer("run", "inconclusive", message)
+    same = Answer("parity", "pass")
     if failing is None:
         same = Answer("parity", "inconclusive", "no parity is stored beside its times: they are not judged")
     elif failing:
         same = Answer("parity", "fail", f"{failing} outputs were wrong, or the run failed, at commit {stored.commit[:8]}")
-    else:
-        same = Answer("parity", "pass")
     answers = []
     for target in targets:
         if applies(target, item):
-            value = values.get(target.metric, Absent("it is not in the history"))
             wrong = same.state != "pass" and metrics.about(target.metric).time and item.role != "peer"
+            value = values.get(target.metric, Absent("it is not in the history"))
             answers.append(answer_target(target, value, unjudged="parity did not pass" if wrong else ""))
-    return Row(item, (same, *(answers or [Answer("target", "no target")])), values)
+    launches = max((value.n for value in values.values() if isinstance(value, Interval)), default=0)
+    return Row(item, (ran, same, *(answers or [Answer("target", "no target")])), values, launches=launches, missing=missing)

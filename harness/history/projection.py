@@ -88,10 +88,7 @@ def points_of(records: Sequence[Record], targets: Iterable[Target] = ()) -> tupl
     that computes something else keeps its times. Launches on a busy machine give no absolute time, and none whose blocks
     were mostly rejected gives a ratio.
     """
-    lines: dict[metrics.Key, list[Record]] = {}
-    for record in records:
-        lines.setdefault(metrics.key(record), []).append(record)
-    values = _values(records)
+    lines, values = _lines(records), _values(records)
     tracked = naming.tracked(targets)
     points: list[Point] = []
     refused: list[Refused] = []
@@ -100,9 +97,11 @@ def points_of(records: Sequence[Record], targets: Iterable[Target] = ()) -> tupl
         wrong = max(failing(record) for record in group if record.session == latest.session)
         points.append(_point(latest, naming.PARITY, "upper", float(wrong), unit="failed outputs"))
         for metric, better in tracked.get(latest.component, naming.always()).items():
-            stored, found = naming.stored_name(metric, better), values[key].get(metric, Absent("no launch measured it"))
+            stored, found = naming.stored_name(metric, better), values[key].get(metric)
             if wrong and latest.role != "peer":
                 points += [_point(latest, stored, series, None, state="failed") for series in naming.series_of(metric)]
+                continue
+            if found is None:
                 continue
             if isinstance(found, Absent):
                 refused.append(_refuse(latest, found.reason, metric))
@@ -137,28 +136,45 @@ def _refuse(record: Record, reason: str, metric: str = "") -> Refused:
 
 
 def _values(records: Sequence[Record]) -> dict[metrics.Key, dict[str, Value]]:
-    """Every metric of every line, from the launches that are fit for it."""
+    """Every metric of every line, from the launches that are fit for it; Absent where a busy machine left none."""
     good = [record for record in records if failing(record) == 0 or (record.role == "peer" and record.outcome.kind == "measured")]
     fair = [record for record in good if rejected_share(record.samples.blocks) <= MOST_REJECTED]
-    quiet = [record for record in fair if not record.state.get("busy")]
-    found: dict[metrics.Key, dict[str, Value]] = {metrics.key(record): {} for record in records}
-    for key, ratios in metrics.speedups(_one_session(fair)).items():
-        found[key] |= ratios
-    for key, values in found.items():
-        own = [record for record in good if metrics.key(record) == key]
-        calm = [record for record in quiet if metrics.key(record) == key]
-        values |= {name: value for name, value in metrics.metrics_of(own).items() if not metrics.about(name).noise}
-        values |= {name: value for name, value in metrics.metrics_of(calm).items() if metrics.about(name).noise}
-        if own and not calm:
-            busy = Absent(f"the machine was busy in each of {len(own)} launches")
-            values |= {name: busy for name, about in metrics.METRICS.items() if about.noise}
+    calm = [record for record in fair if not record.state.get("busy")]
+    fit = {"": _lines(good), "paired": _lines(fair), "absolute": _lines(calm)}
+    ratios = {"good": _speedups(good), "fair": _speedups(fair)}
+    found: dict[metrics.Key, dict[str, Value]] = {key: {} for key in _lines(records)}
+    for key, group in fit[""].items():
+        busy = Absent(f"the machine was busy in each of {len(group)} launches")
+        known = {**metrics.metrics_of(group), **ratios["good"].get(key, {})}
+        usable = {noise: {**metrics.metrics_of(lines.get(key, ())), **ratios["fair"].get(key, {})} for noise, lines in fit.items()}
+        found[key] = {name: usable[metrics.about(name).noise].get(name, busy) for name in known}
     return found
 
 
-def _one_session(records: Sequence[Record]) -> list[Record]:
-    """The records as one session with its launches numbered through; what ran together still pairs."""
-    numbers = {pair: number for number, pair in enumerate(dict.fromkeys((record.session, record.launch) for record in records))}
-    return [dataclasses.replace(record, session="", launch=numbers[record.session, record.launch]) for record in records]
+def _lines(records: Iterable[Record]) -> dict[metrics.Key, list[Record]]:
+    lines: dict[metrics.Key, list[Record]] = {}
+    for record in records:
+        lines.setdefault(metrics.key(record), []).append(record)
+    return lines
+
+
+def _speedups(records: Iterable[Record]) -> dict[metrics.Key, dict[str, Value]]:
+    """Speed-ups over all sessions that measured the same lines of a case, pooled; where such groups differ, the largest counts."""
+    sessions: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        sessions.setdefault((record.session, record.component, record.case), []).append(record)
+    alike: dict[frozenset[metrics.Key], list[Record]] = {}
+    for group in sessions.values():
+        alike.setdefault(frozenset(map(metrics.key, group)), []).extend(group)
+    found: dict[metrics.Key, dict[str, Value]] = {}
+    for group in sorted(alike.values(), key=len):
+        # As one session with its launches numbered through: what ran together still pairs.
+        numbers = {pair: n for n, pair in enumerate(dict.fromkeys((record.session, record.launch) for record in group))}
+        pooled = [dataclasses.replace(record, session="", launch=numbers[record.session, record.launch]) for record in group]
+        for key, values in metrics.speedups(pooled).items():
+            known = found.setdefault(key, {})
+            known |= {name: value for name, value in values.items() if isinstance(value, Interval) or name not in known}
+    return found
 
 
 def _measured(record: Record, stored: str, found: Interval) -> list[Point]:
@@ -180,11 +196,15 @@ def _ratio(record: Record, metric: str, key: metrics.Key, values: Values, lines:
         return [_point(record, metric, "ratio", 1 / speedup.point, interval=ends, launches=speedup.n, unit="x")]
     own = values[key].get(metric)
     for other, group in lines.items():
-        beside = group[0].role == "reference" and not group[0].variant and (other[0], other[2]) == (record.component, record.case)
         base = values[other].get(metric)
-        if beside and other != key and "ratio" in naming.series_of(metric) and _positive(base) and _positive(own):
+        if other != key and _is_reference_of(record, group[0]) and "ratio" in naming.series_of(metric) and _positive(base) and _positive(own):
             return [_point(record, metric, "ratio", own.point / base.point, launches=own.n, unit="x")]
     return []
+
+
+def _is_reference_of(record: Record, base: Record) -> bool:
+    same = (base.component, base.case, base.role, dict(base.variant)) == (record.component, record.case, "reference", {})
+    return same and all(record.settings.get(name, value) == value for name, value in base.settings.items())
 
 
 def _positive(value: Value | None) -> TypeGuard[Interval]:
