@@ -115,8 +115,8 @@ def _native() -> Any:
 
 def gemm(threads: int) -> Iterator[dict[str, Any]]:
     """Products of square matrices: the fastest library for each precision."""
-    # Large enough to be at full speed, small enough (some ms) to fit into the gaps of a busy machine.
-    size = 64 * round(10 * threads**0.5)
+    # Large enough to be at full speed (seen from 256 on), small enough (1 ms to 2 ms) to fit into the gaps of a busy machine.
+    size = 64 * round(6 * threads**0.5)
     for precision in PRECISIONS:
         yield _fastest("gemm", precision, threads, _gemm_calls(precision, size), unit=_unit(precision))
 
@@ -166,8 +166,8 @@ def _torch() -> str:
 
 
 def convolution(threads: int) -> Iterator[dict[str, Any]]:
-    """One-dimensional, 128 channels to 128, kernel 7, 4096 samples, float32; without torch one channel."""
-    channels, kernel, samples = 128, 7, 4096
+    """One-dimensional, 128 channels to 128, kernel 7, 1024 samples, float32; without torch one channel."""
+    channels, kernel, samples = 128, 7, 1024
 
     def calls() -> Iterator[tuple[str, float, Callable[[], object]]]:
         if importlib.util.find_spec("torch"):

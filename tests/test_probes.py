@@ -102,7 +102,7 @@ def gemm(precision: str) -> float:
     return float(found["value"])
 
 
-def product(precision: str, size: int = 768) -> float:
+def product(precision: str, size: int = 512) -> float:
     """G operations/s of the libraries beside the probe, called their own way on another size."""
     if precision == "int8":
         a = torch.ones(size, size, dtype=torch.int8)
@@ -125,8 +125,8 @@ def test_gemm(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_convolution() -> None:
-    x, w = torch.ones(1, 128, 1, 4096), torch.ones(128, 128, 1, 7)
-    operations = 2 * 128 * 128 * 7 * 4090
+    x, w = torch.ones(1, 128, 1, 2048), torch.ones(128, 128, 1, 7)
+    operations = 2 * 128 * 128 * 7 * 2042
     agree(
         lambda: float(next(probes.convolution(1))["value"]),
         lambda: operations / shortest(lambda: torch.nn.functional.conv2d(x, w)) / 1e9,
