@@ -1,0 +1,257 @@
+"""The commands of `harness`: a few lines each over the same functions that pytest and asv use; each returns an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.settings import NAMES, ConfigurationError, Settings, parse
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.context import Context
+    from harness.record import Plan, Record
+    from harness.targets import Target
+    from harness.verdict import Verdicts
+
+USAGE, INCOMPLETE = 2, 5
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def list_(options: argparse.Namespace) -> int:
+    """What is registered, and why any of it cannot be used."""
+    from harness import registry
+    from harness.report import listing
+
+    found = registry.discover()
+    selection = found.select(options.patterns) if found.components or options.patterns else {}
+    reasons = {f"{name}.{item.name}": registry.unavailable(item) for name, items in selection.items() for item in items}
+    sys.stdout.write(listing.render(found, selection, reasons, cases=options.cases))
+    return 0
+
+
+def machine(options: argparse.Namespace) -> int:
+    """Identity, profile, settings, state, and the measured ceilings."""
+    from harness import history, limits, state
+    from harness.machine import describe
+    from harness.report import checks
+    from harness.report.console import console, progress, render_pairs
+
+    context, screen = _context(options), console()
+    chosen = context.profile
+    lines = describe(context.machine, state.state())
+    lines.append(("profile", f"{chosen.name} (chosen {chosen.chosen}; {' < '.join(chosen.lineage)})"))
+    lines += [(f"setting {name}", f"{value}  (from {context.settings_from[name]})") for name, value in context.settings.given().items()]
+    found = limits.cached(context.machine)
+    if options.limits:
+        with progress("measuring limits") as note:
+            found = limits.measure_limits(context.machine, note, environment=context.profile.environment)
+    render_pairs([*lines, *(limits.describe(found) if found else [("limits", "not measured; `harness machine --limits`")])], screen)
+    if options.asv:
+        render_pairs(checks.registration(history.register_machine(context.machine)), screen)
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Plan, parity, measure, judge, report, record."""
+    from harness import measure
+    from harness.report import terminal
+    from harness.report.console import console
+
+    context, screen = _context(options), console()
+    if options.only == "settings":
+        return _flip_settings(options.patterns, context, screen)
+    plan = measure.plan(
+        context.registry,
+        context.settings,
+        options.patterns,
+        machine=context.machine.name,
+        profile=context.profile.name,
+        cases=options.case or (),
+        thorough=options.thorough,
+        sweep=_sweep(options.sweep),
+        audio=options.input,
+        launches=1 if options.only == "parity" else options.launches,
+    )
+    targets = () if options.only == "parity" else context.targets(plan)
+    terminal.render_plan(plan, screen)
+    records = _measured(options, context, plan)
+    verdicts = context.judge(plan, records, targets)
+    terminal.render(verdicts, screen, plan=False)
+    if options.record:
+        _record(context, targets, screen)
+    code = _conclude(options, verdicts)
+    return code or _fuzz(context, plan, screen) if options.only == "parity" else code
+
+
+def judge(options: argparse.Namespace) -> int:
+    """Judge a session, or asv history, under the profile's targets of today."""
+    from harness.report import terminal
+    from harness.report.console import console
+
+    context, screen = _context(options), console()
+    if options.history:
+        return _judge_history(options, context, screen)
+    sessions = context.store.sessions()
+    if not sessions and options.session is None:
+        sys.stderr.write(f"harness: nothing is recorded in {context.store.folder}; `harness run` measures\n")
+        return INCOMPLETE
+    plan, records = context.store.read(options.session or sessions[-1])
+    verdicts = context.judge(plan, records, context.targets(plan) if plan else (), rejudge=options.profile is not None)
+    terminal.render(verdicts, screen)
+    return _conclude(options, verdicts)
+
+
+def claims(options: argparse.Namespace) -> int:
+    """The ledger, with what the recorded sessions say of it."""
+    from harness import registry
+    from harness.claims import ledger, load
+    from harness.record import Store, default_folder, write_atomically
+    from harness.report import ledger as report
+    from harness.report.console import console
+
+    store = Store(default_folder())
+    sessions = [(plan, records) for plan, records in map(store.read, store.sessions()) if plan is not None]
+    entries = ledger(load(), sessions, registry.discover().components)
+    report.render(entries, console())
+    if options.markdown is not None:
+        write_atomically(options.markdown, report.markdown(entries))
+    return 0
+
+
+def _context(options: argparse.Namespace) -> Context:
+    from harness import context
+
+    return context.gather(profile_name=options.profile, given=given_settings(options))
+
+
+def _sweep(texts: Sequence[str]) -> Mapping[str, list[Any]]:
+    """`threads=1,2` as {"threads": [1, 2]}."""
+    found: dict[str, list[Any]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        if not equals or not values:
+            raise ConfigurationError(f"--sweep: expected NAME=A,B such as threads=1,2, found {text!r}")
+        found[name] = [parse(name, value) for value in values.split(",")]
+    return found
+
+
+def _measured(options: argparse.Namespace, context: Context, plan: Plan) -> Sequence[Record]:
+    """The records of a session; of an interrupted one those that it left."""
+    from harness import limits, measure
+    from harness.report.console import progress
+
+    ceilings = limits.cached(context.machine)
+    try:
+        with progress("measuring") as show:
+            return measure.run(
+                plan,
+                context.registry,
+                settings=context.settings,
+                store=context.store,
+                environment=context.profile.environment,
+                audio=options.input,
+                timed=options.only != "parity",
+                progress=lambda p: show(f"{p.component} {p.case}, launch {p.launch + 1}", p.done / p.total),
+                floor=limits.floor(ceilings) if ceilings else None,
+                **({"seeds": (options.seed,)} if options.seed is not None else {}),
+            )
+    except KeyboardInterrupt:
+        sys.stderr.write("harness: interrupted; judging what was measured\n")
+        return context.store.read(plan.session)[1]
+
+
+def _fuzz(context: Context, plan: Plan, screen: Console) -> int:
+    """Parity on adversarial inputs, for every row that is ours."""
+    from harness import measure
+    from harness.report import checks
+    from harness.report.console import progress, render_pairs
+    from harness.settings import label
+
+    # One search per row: the case does not matter, the strategy makes the inputs.
+    rows = {(item.component, label(item.row, item.settings)): item for item in plan.planned if item.role == "optimized"}
+    rows = {key: item for key, item in rows.items() if context.registry.components[item.component].strategy is not None}
+    found = []
+    with progress("fuzzing") as show:
+        for number, item in enumerate(rows.values()):
+            show(f"{item.component}.{item.row}", number / len(rows))
+            found.append(measure.fuzz(context.registry, item, environment=context.profile.environment))
+    render_pairs(checks.fuzzed(found), screen)
+    return int(any(one.failure for one in found))
+
+
+def _flip_settings(patterns: Sequence[str], context: Context, screen: Console) -> int:
+    """Turn each setting where its component says it must show; dead ones fail."""
+    from harness import measure
+    from harness.report import checks
+    from harness.report.console import progress, render_pairs
+
+    with progress("flipping settings"):
+        chosen = context.registry.select(patterns)
+        flips = measure.flip_settings(context.registry, chosen, settings=context.settings, environment=context.profile.environment)
+    render_pairs(checks.flips(flips), screen)
+    if not flips:
+        sys.stderr.write("harness: no component selected here names a setting that must show\n")
+        return INCOMPLETE
+    return int(not all(flip.shown for flip in flips))
+
+
+def _record(context: Context, targets: Sequence[Target], screen: Console) -> None:
+    """Project every record of this machine into asv history: all of them, since those of one commit are pooled."""
+    from harness import history
+    from harness.report import checks
+    from harness.report.console import render_pairs
+
+    folder = history.results_dir()
+    records = [record for session in context.store.sessions() for record in context.store.read(session)[1]]
+    projected = history.project(records, folder, context.machine, targets)
+    written = [("history", str(path)) for path in projected.files]
+    render_pairs([*(written or [("history", "nothing was written")]), *checks.refused(projected.refused)], screen)
+
+
+def _judge_history(options: argparse.Namespace, context: Context, screen: Console) -> int:
+    """The targets over what asv history holds of this machine, and the changes of level in it."""
+    from harness import history, measure
+    from harness.report import checks, terminal
+    from harness.report.console import render_pairs
+
+    folder = options.results or history.results_dir()
+    expected = measure.plan(context.registry, context.settings, machine=context.machine.name, profile=context.profile.name)
+    try:
+        stored = history.points_for_judging(folder, context.machine, options.commit)
+    except history.NothingStored as error:
+        sys.stderr.write(f"harness: {error}\n")
+        return INCOMPLETE
+    verdicts = history.judge_stored(expected, stored, context.targets(expected), context.profile.lineage)
+    terminal.render(verdicts, screen)
+    steps = history.steps(history.read(folder, context.machine.name))
+    render_pairs(checks.steps(steps) or [("steps", "no change of level in the history")], screen)
+    code = _conclude(options, verdicts)
+    newest = any(step.commit == stored.commit and step.change > 0 for step in steps)
+    return code or int(newest)
+
+
+def _conclude(options: argparse.Namespace, verdicts: Verdicts) -> int:
+    """Write the reports that were asked for; the exit code."""
+    from harness import report
+    from harness.report import github
+    from harness.verdict import exit_code
+
+    for kind in ("json", "junit", "markdown"):
+        path = getattr(options, kind)
+        if path is not None:
+            report.write(kind, verdicts, path)
+    github.emit(verdicts, os.environ, sys.stdout)
+    return exit_code(verdicts)
+
+
+def given_settings(options: argparse.Namespace) -> Settings:
+    """The settings given on the command line."""
+    texts = {name: getattr(options, f"setting_{name}") for name in NAMES}
+    return Settings(**{name: parse(name, text) for name, text in texts.items() if text is not None})
