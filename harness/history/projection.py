@@ -196,8 +196,8 @@ def _ratio(record: Record, metric: str, key: metrics.Key, values: Values, lines:
         return [_point(record, metric, "ratio", 1 / speedup.point, interval=ends, launches=speedup.n, unit="x")]
     own = values[key].get(metric)
     for other, group in lines.items():
-        base = values[other].get(metric)
-        if other != key and _is_reference_of(record, group[0]) and "ratio" in naming.series_of(metric) and _positive(base) and _positive(own):
+        base = values[other].get(metric) if other != key and _is_reference_of(record, group[0]) else None
+        if "ratio" in naming.series_of(metric) and _positive(base) and _positive(own):
             return [_point(record, metric, "ratio", own.point / base.point, launches=own.n, unit="x")]
     return []
 
