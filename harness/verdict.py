@@ -7,7 +7,6 @@ targets says `no target`. What was planned and left no record is never green.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -165,14 +164,6 @@ def answer_target(target: Target, value: Value, *, unjudged: str = "", floor: fl
     return answer("fail", f"{found} ({target.kind}: {target.source}; bound set in {target.origin})", notes)
 
 
-def reproduce(item: Planned) -> str:
-    """The command that shows a failure of the row again."""
-    case = "--input FILE" if item.case.startswith("input-") else f"--case {shlex.quote(item.case)}"
-    settings = {name: value for name, value in item.settings.items() if name not in item.variant}
-    given = "".join(f" --{name.replace('_', '-')} {_written(value)}" for name, value in sorted(settings.items()))
-    return f"harness run {shlex.quote(f'{item.component}.{item.implementation}')} --only parity {case}{given}"
-
-
 def _row(item: Planned, records: Sequence[Record], ratios: Mapping[str, Value], targets: Sequence[Target]) -> Row:
     ran, missing = _ran(item, records)
     same = _same(item, records)
@@ -208,7 +199,9 @@ def _ran(item: Planned, records: Sequence[Record]) -> tuple[Answer, bool]:
     gone = [r for r in records if r.outcome.kind == "unavailable"]
     if gone:
         return Answer("run", "inconclusive", f"planned, then unavailable: {gone[0].outcome.message}".rstrip(": ")), item.role != "peer"
-    if len(numbers) < item.launches:
+    # What is wrong or broken is not launched again; of everything else each launch is owed.
+    wrong = any(not result.passed for record in records for result in record.parity)
+    if len(numbers) < item.launches and not wrong:
         return Answer("run", "inconclusive", f"less than planned: {len(numbers)} of {item.launches} launches left a record"), True
     return Answer("run", "pass"), False
 
@@ -262,11 +255,6 @@ def applies(target: Target, item: Planned) -> bool:
     if not item.exact and not (item.variant.keys() <= target.settings.keys()):
         return False
     return item.role == "optimized" if target.implementation is None else target.implementation == item.implementation
-
-
-def _written(value: object) -> str:
-    """A setting as the command line takes it: 0+1 for a list, true for True."""
-    return "+".join(map(str, value)) if isinstance(value, list | tuple) else shlex.quote(str(value).lower())
 
 
 def _plain(value: object) -> object:

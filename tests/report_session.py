@@ -8,7 +8,7 @@ from harness.record import LeftOut, Record
 from harness.targets import Target
 from harness.verdict import Verdicts, judge
 
-SPECTROGRAM = {"case": "stems", "component": "spectrogram", "produced": 720.0}
+STEMS = {"case": "stems", "component": "spectrogram", "produced": 720.0}
 DBN = {"case": "three-minutes", "component": "dbn", "produced": 180.0, "peak": 210_000_000, "calls": 110}
 
 
@@ -16,13 +16,13 @@ def records() -> list[Record]:
     same = [parity(difference=0.0, kind="identical")]
     rough = [parity(kind="approximate", snr_db=52.3, difference=3e-4, instead_of="<= 1e-06")]
     return [
-        *launches("native", 0.0471, jitter=0.002, floor=0.0221, calls=120, **SPECTROGRAM),
-        *launches("torch_rfft", 0.61, jitter=0.016, parity=[parity(difference=4.8e-7)], floor=0.0221, calls=30, peak=1_400_000_000, **SPECTROGRAM),
-        *launches("mlx_batched", 3.7, parity=[parity(False, 2.1e-6)], **SPECTROGRAM),
-        *launches("torch_rfft", 0.27, jitter=0.013, variant={"precision": "float32"}, exact=False, parity=rough, floor=0.0221, **SPECTROGRAM),
-        *launches("reference", 2.31, jitter=0.017, calls=20, **SPECTROGRAM),
-        *launches("madmom", 1.223, parity=[parity(difference=0.0)], calls=20, peak=900_000_000, **SPECTROGRAM),
-        *launches("librosa", 0.45, jitter=0.03, parity=[parity(False, 2.1e-6)], calls=20, **SPECTROGRAM),
+        *launches("native", 0.0471, jitter=0.002, floor=0.0221, calls=120, **STEMS),
+        *launches("torch_rfft", 0.61, jitter=0.016, parity=[parity(difference=4.8e-7)], floor=0.0221, calls=30, peak=1_400_000_000, **STEMS),
+        *launches("mlx_batched", 3.7, parity=[parity(False, 2.1e-6)], **STEMS),
+        *launches("torch_rfft", 0.27, jitter=0.013, variant={"precision": "float32"}, exact=False, parity=rough, floor=0.0221, **STEMS),
+        *launches("reference", 2.31, jitter=0.017, calls=20, **STEMS),
+        *launches("madmom", 1.223, parity=[parity(difference=0.0)], calls=20, peak=900_000_000, **STEMS),
+        *launches("librosa", 0.45, jitter=0.03, parity=[parity(False, 2.1e-6)], calls=20, **STEMS),
         *launches("native", 0.0098, jitter=0.004, parity=same, settings={"threads": 1}, **DBN),
         *launches("native", 0.0061, jitter=0.004, parity=same, settings={"threads": 2}, **DBN),
         record("numpy_semimarkov", outcome="crashed", message="signal 11 (SIGSEGV) in run()", **DBN),

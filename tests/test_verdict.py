@@ -15,7 +15,7 @@ from harness.metrics import Absent, key
 from harness.record import Build, LeftOut, Plan, Record
 from harness.stats import Interval
 from harness.targets import Target
-from harness.verdict import Answer, Row, Verdicts, answer_target, exit_code, judge, reproduce
+from harness.verdict import Answer, Row, Verdicts, answer_target, exit_code, judge
 
 
 def target(metric: str = "seconds_per_call", at_most: float | None = 0.02, **fields: object) -> Target:
@@ -116,6 +116,11 @@ def test_fast_but_wrong_has_no_time() -> None:
         assert found.metrics[name] == Absent("withheld: parity did not pass")
     assert found.metrics["max_abs_difference"].point == 0.01  # type: ignore[union-attr]
     assert exit_code(verdicts) == 1
+
+
+def test_what_is_wrong_is_not_launched_again_and_not_missing() -> None:
+    verdicts = judged(launches(n=1, parity=[parity(False)]), of=plan(launches()))
+    assert (row(verdicts).missing, row(verdicts).state, exit_code(verdicts)) == (False, "fail", 1)
 
 
 def test_one_wrong_launch_is_wrong() -> None:
@@ -300,20 +305,6 @@ def test_a_regression_answer_counts() -> None:
 
 def test_controls_are_no_rows() -> None:
     assert judged([*GOOD, record(control="A/A", outcome="crashed")], of=plan(GOOD)).rows == judged(GOOD).rows
-
-
-@pytest.mark.parametrize(
-    ("fields", "command"),
-    [
-        ({}, "harness run spectrogram.native --only parity --case drums"),
-        ({"settings": {"threads": 2, "affinity": (0, 1), "cache": True}, "variant": {"precision": "int8"}},
-         "harness run spectrogram.native --only parity --case drums --affinity 0+1 --cache true --threads 2"),
-        ({"case": "input-0123456789ab"}, "harness run spectrogram.native --only parity --input FILE"),
-        ({"implementation": "x; rm", "case": "a b", "role": "optimized"}, "harness run 'spectrogram.x; rm' --only parity --case 'a b'"),
-    ],
-)  # fmt: skip
-def test_the_reproduce_command_names_the_row(fields: dict[str, object], command: str) -> None:
-    assert reproduce(plan([record(**fields)]).planned[0]) == command  # type: ignore[arg-type]
 
 
 # Invariants.

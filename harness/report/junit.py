@@ -11,8 +11,9 @@ from collections.abc import Iterable
 
 from harness.metrics import Absent
 from harness.report.text import clean, measured
+from harness.report.view import told
 from harness.stats import Interval
-from harness.verdict import Answer, Row, Verdicts, reproduce
+from harness.verdict import Answer, Row, Verdicts
 
 
 def render(verdicts: Verdicts) -> str:
@@ -64,7 +65,7 @@ def _row(suite: ET.Element, row: Row) -> None:
 
 
 def _outcome(case: ET.Element, row: Row, answer: Answer) -> None:
-    text = "; ".join([answer.message, *answer.notes])
+    text, command = told(row, answer)
     if answer.state == "pass":
         return
     if answer.state == "no target":
@@ -74,9 +75,9 @@ def _outcome(case: ET.Element, row: Row, answer: Answer) -> None:
     elif answer not in row.judged:
         _child(case, "skipped", "peer", f"a peer, for information: {text}")
     elif answer.state == "fail" and answer.question != "run":
-        where = f"\nreproduce: {reproduce(row.planned)}" if answer.question == "parity" else ""
+        again = f"\nreproduce: {command}" if command else ""
         value = f"\nmeasured: {measured(answer.metric, answer.value)}" if answer.value and not isinstance(answer.value, Absent) else ""
-        _child(case, "failure", answer.question, text, text + value + where)
+        _child(case, "failure", answer.question, text, text + value + again)
     else:
         _child(case, "error", answer.state if answer.state != "fail" else "did not run", text)
 

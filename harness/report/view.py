@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.metrics import SPEEDUP, Absent
-from harness.record import Plan
+from harness.record import Plan, Planned
 from harness.report import text
 from harness.stats import Interval
-from harness.verdict import Answer, Row, State, Verdicts, exit_code, reproduce
+from harness.verdict import Answer, Row, State, Verdicts, exit_code
 
 COLUMNS = (("row",), ("parity",), ("speed-up over",), ("RTF",), ("p50", "p99"), ("peak", "limit"), ("verdict", "targets"))
 
@@ -99,12 +100,26 @@ def notes(verdicts: Verdicts) -> list[Note]:
     for row in verdicts.rows:
         where = text.clean(f"{row.planned.component}.{_name(row)} on {row.planned.case}")
         for answer in _first_causes(row):
-            command = reproduce(row.planned) if answer.question in ("run", "parity") and answer.state == "fail" else ""
+            said, command = told(row, answer)
             state = answer.state if answer in row.judged else None
-            beside = f" ({'; '.join(answer.notes)})" if answer.notes else ""
-            message = f"{answer.question}: {answer.message}{beside}" + ("" if state else " (a peer: for information)")
-            found.append(Note(state, where, text.sentence(message), text.clean(command)))
+            found.append(Note(state, where, f"{answer.question}: {said}" + ("" if state else " (a peer: for information)"), command))
     return sorted(_merged(found), key=_urgency) + [Note(None, "", text.sentence(note)) for note in verdicts.notes]
+
+
+def told(row: Row, answer: Answer) -> tuple[str, str]:
+    """What an answer says, with its notes, and the command that shows a failure again (empty where nothing failed)."""
+    message, _, given = answer.message.partition("reproduce: ")
+    said = "; ".join([message.rstrip("; "), *answer.notes])
+    failed = answer.question in ("run", "parity") and answer.state == "fail"
+    return text.sentence(said), text.sentence(given or reproduce(row.planned)) if failed else ""
+
+
+def reproduce(item: Planned) -> str:
+    """The command that shows a failure of the row again."""
+    case = "--input FILE" if item.case.startswith("input-") else f"--case {shlex.quote(item.case)}"
+    settings = {name: value for name, value in item.settings.items() if name not in item.variant}
+    given = "".join(f" --{name.replace('_', '-')} {_written(value)}" for name, value in sorted(settings.items()))
+    return f"harness run {shlex.quote(f'{item.component}.{item.implementation}')} --only parity {case}{given}"
 
 
 def next_steps(verdicts: Verdicts) -> list[str]:
@@ -113,9 +128,9 @@ def next_steps(verdicts: Verdicts) -> list[str]:
     steps = []
     if exit_code(verdicts) == 5:
         steps.append("less than planned was measured, so this is not a pass: run it again with `harness run`")
-    wrong = [row for row, a in answers if a.question == "parity" and a.state == "fail"]
+    wrong = [told(row, a)[1] for row, a in answers if a.question == "parity" and a.state == "fail"]
     if wrong:
-        steps.append(f"a result is wrong, so its times are withheld: see it again with `{text.clean(reproduce(wrong[0].planned))}`")
+        steps.append(f"a result is wrong, so its times are withheld: see it again with `{wrong[0]}`")
     slow = [row for row, a in answers if a.question == "target" and a.state == "fail"]
     if slow:
         name = text.clean(f"{slow[0].planned.component}.{slow[0].planned.implementation}")
@@ -142,6 +157,11 @@ def summary(verdicts: Verdicts) -> str:
     failed = [a.question for row in verdicts.rows for a in row.judged if a.state == "fail"]
     kinds = f" ({', '.join(dict.fromkeys('crash or bad output' if kind == 'run' else kind for kind in failed))})" if code == 1 else ""
     return f"{WORDS[code]}{kinds}: optimized rows: {shown}; exit code {code}"
+
+
+def _written(value: object) -> str:
+    """A setting as the command line takes it: 0+1 for a list, true for True."""
+    return "+".join(map(str, value)) if isinstance(value, list | tuple) else shlex.quote(str(value).lower())
 
 
 def _by_reason(what: str, items: Iterable[object]) -> list[str]:

@@ -1,0 +1,49 @@
+"""What a report shows: commands to see a failure again, and the order of things."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from report_session import verdicts
+from synthetic import MACHINE, parity, plan, record
+
+from harness.report.view import groups, next_steps, notes, reproduce
+from harness.verdict import judge
+
+
+@pytest.mark.parametrize(
+    ("fields", "command"),
+    [
+        ({}, "harness run spectrogram.native --only parity --case drums"),
+        ({"settings": {"threads": 2, "affinity": (0, 1), "cache": True}, "variant": {"precision": "int8"}},
+         "harness run spectrogram.native --only parity --case drums --affinity 0+1 --cache true --threads 2"),
+        ({"case": "input-0123456789ab"}, "harness run spectrogram.native --only parity --input FILE"),
+        ({"implementation": "x; rm", "case": "a b", "role": "optimized"}, "harness run 'spectrogram.x; rm' --only parity --case 'a b'"),
+    ],
+)  # fmt: skip
+def test_the_reproduce_command_names_the_row(fields: dict[str, object], command: str) -> None:
+    assert reproduce(plan([record(**fields)]).planned[0]) == command  # type: ignore[arg-type]
+
+
+def test_a_message_that_knows_its_seed_gives_the_command() -> None:
+    told = dataclasses.replace(parity(False), message="y differs by 3; reproduce: harness run a.b --only parity --seed 7")
+    wrong = [record(parity=[told])]
+    of = judge(plan(wrong, launches=1), wrong, [], (), machine=MACHINE)
+    assert [(note.message, note.command) for note in notes(of)] == [("parity: y differs by 3", "harness run a.b --only parity --seed 7")]
+    assert next_steps(of)[0].endswith("see it again with `harness run a.b --only parity --seed 7`")
+
+
+def test_rows_that_may_be_compared_stand_together_fastest_first() -> None:
+    found = [(group.case, group.kind[:11], [line.cells[0][0] for line in group.lines]) for group in groups(verdicts())]
+    assert found == [
+        ("stems", "", ["native", "torch_rfft", "madmom", "reference", "mlx_batched"]),
+        ("stems", "approximate", ["torch_rfft[precision=float32]"]),
+        ("stems", "peers (*) w", ["librosa"]),
+        ("three-minutes", "", ["native (threads=2)", "native (threads=1)", "madmom", "reference", "numpy_semimarkov"]),
+    ]
+
+
+def test_notes_begin_with_the_worst() -> None:
+    states = [note.state for note in notes(verdicts())]
+    assert states == sorted(states, key=("invalid", "fail", "inconclusive", None).index)
