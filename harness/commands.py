@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.settings import NAMES, ConfigurationError, Settings, parse
@@ -160,7 +159,7 @@ def _measured(options: argparse.Namespace, context: Context, plan: Plan) -> Sequ
                 timed=options.only != "parity",
                 progress=lambda p: show(f"{p.component} {p.case}, launch {p.launch + 1}", p.done / p.total),
                 floor=limits.floor(ceilings) if ceilings else None,
-                **({"seeds": (options.seed,)} if options.seed is not None else {}),
+                seeds=measure.SEEDS if options.seed is None else (options.seed,),
             )
     except KeyboardInterrupt:
         sys.stderr.write("harness: interrupted; judging what was measured\n")

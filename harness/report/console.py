@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.report.text import clean
+
+class Progress(Protocol):
+    """Says what is being done now, and which share of the whole is done (0 to 1, None where unknown)."""
+
+    def __call__(self, note: str, share: float | None = None) -> None: ...
+
 
 LINE_SECONDS = 10.0
 """Without a terminal (CI logs) progress is a line now and then."""
@@ -23,7 +30,7 @@ def console(width: int | None = None) -> Console:
 
 
 @contextlib.contextmanager
-def progress(what: str) -> Iterator[Callable[[str, float | None], None]]:
+def progress(what: str) -> Iterator[Progress]:
     """Show progress of long work on standard error: call it with a note and the share done (0 to 1, None where unknown)."""
     error = Console(stderr=True, highlight=False)
     started = last = time.monotonic()
@@ -34,7 +41,11 @@ def progress(what: str) -> Iterator[Callable[[str, float | None], None]]:
 
     if error.is_terminal:
         with error.status(what) as status:
-            yield lambda note, share=None: status.update(Text(line(note, share)))
+
+            def at_once(note: str, share: float | None = None) -> None:
+                status.update(Text(line(note, share)))
+
+            yield at_once
         return
 
     def now_and_then(note: str, share: float | None = None) -> None:
