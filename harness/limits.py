@@ -124,13 +124,16 @@ def from_json(text: str, *, where: str = "limits") -> Limits:
 
 
 def floor(limits: Limits) -> Callable[..., Floor | None]:
-    """`floor_seconds` on these limits: (work, threads, device) -> Floor.
+    """`floor_seconds` on these limits: (work, threads, device: "cpu", "cuda", "mps" or "mlx") -> Floor.
 
     None for all work where the machine was busy: a ceiling that noise hid would make reachable targets look unreachable.
     """
     if limits.busy:
         return lambda work, threads=None, device="cpu": None
-    return lambda work, threads=None, device="cpu": floor_seconds(work, limits, threads, device)
+    # Metal has one set of ceilings, whoever drives it; elsewhere MLX computes on the CPU.
+    metal = "mlx" if limits.machine.startswith("arm64-apple-") else "cpu"
+    names = {"mps": metal, "mlx": metal}
+    return lambda work, threads=None, device="cpu": floor_seconds(work, limits, threads, names.get(device) or device)
 
 
 def floor_seconds(work: Work, limits: Limits, threads: int | None = None, device: str = "cpu") -> Floor | None:

@@ -85,6 +85,15 @@ def test_a_device_has_its_own_ceilings() -> None:
     assert floor_seconds(Work(1e9, 1e9), LIMITS, device="mlx") is None
 
 
+def test_metal_has_one_set_of_ceilings_and_mlx_elsewhere_the_cpus() -> None:
+    ceilings = (*LIMITS.ceilings, gemm("float32", 1, 2000.0, "mlx"))
+    apple = dataclasses.replace(LIMITS, machine="arm64-apple-m1-8c-16g-0", ceilings=ceilings)
+    seconds = [floor(apple)(Work(1e9, 0), 1, device).seconds for device in ("mps", "mlx", "cpu")]
+    assert seconds == pytest.approx([1 / 2000, 1 / 2000, 1 / 100])
+    assert floor(LIMITS)(Work(1e9, 0), 1, "mlx").seconds == pytest.approx(1 / 100)
+    assert floor(dataclasses.replace(LIMITS, ceilings=LIMITS.ceilings[:2]))(Work(1e9, 0), 1, "cuda") is None
+
+
 def test_no_work_has_no_floor() -> None:
     assert floor_seconds(Work(0, 0), LIMITS) is None
 

@@ -428,7 +428,9 @@ def test_parity_alone_takes_no_time_samples(installed):
 def test_the_floor_comes_from_the_work_model(installed):
     seen = []
 
-    def floor(work):
+    def floor(work, threads, device):
+        assert device == "cpu"
+        assert threads == len(os.sched_getaffinity(0))
         seen.append(work)
         return record.Floor(1e-6, "L2 read")
 

@@ -58,7 +58,7 @@ def run(
     audio: Path | None = None,
     timed: bool = True,
     progress: Callable[[Progress], None] | None = None,
-    floor: Callable[[Work], Floor | None] | None = None,
+    floor: Callable[[Work, int, str], Floor | None] | None = None,
     calibration: Calibration | None = None,
     patience: float = PATIENCE_SECONDS,
     memory_limit: int | None = None,
@@ -146,6 +146,11 @@ def _target(
     )
 
 
+def _device(lane: Lane) -> str:
+    """What computes: "cpu", "cuda", "mps" or "mlx"."""
+    return lane.target.implementation.requires.device or ("mlx" if lane.clock == "mlx" else "cpu")
+
+
 def _budget(end: float, lanes: int) -> Callable[[], float]:
     return lambda: min(MOST_SECONDS * lanes, max(LEAST_SECONDS * lanes, end - time.monotonic()))
 
@@ -158,9 +163,10 @@ def _record(
     started: datetime.datetime,
     found: Mapping[str, object],
     here: Mapping[str, str],
-    floor: Callable[[Work], Floor | None] | None,
+    floor: Callable[[Work, int, str], Floor | None] | None,
 ) -> Record:
     target, row = lane.target, lane.target.planned
+    threads = int(target.environment["OMP_NUM_THREADS"])
     file = str(lane.loaded.get("file", ""))
     commit = commit_of(file)
     rejected = sum(not block.quiet for block in lane.blocks) / len(lane.blocks) if lane.blocks else 0.0
@@ -186,7 +192,7 @@ def _record(
         outcome=lane.outcome,
         parity=lane.parity,
         exact=row.exact,
-        floor=floor(Work(**lane.work)) if floor is not None and lane.work else None,
+        floor=floor(Work(**lane.work), threads, _device(lane)) if floor is not None and lane.work else None,
         commit=commit.name,
         commit_date_ms=commit.date_ms,
         dirty=commit.dirty,
