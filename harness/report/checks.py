@@ -19,7 +19,8 @@ def fuzzed(found: Iterable[Fuzzed]) -> list[Pair]:
         if one.failure is None:
             lines.append((name, f"fuzzed: {one.examples} adversarial inputs, all as the reference"))
         else:
-            lines.append((name, f"fuzzed: DIFFERS: {clean(one.failure.message)}; smallest input kept in {one.failure.path}, tried first next time"))
+            kept = f"smallest input kept in {one.failure.path}, tried first next time"
+            lines.append((name, f"fuzzed: DIFFERS: {clean(one.failure.message)}; {kept}"))
     return lines
 
 
