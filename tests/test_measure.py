@@ -430,13 +430,13 @@ def test_the_floor_comes_from_the_work_model(installed):
 
     def floor(work, threads, device):
         assert device == "cpu"
-        assert threads == len(os.sched_getaffinity(0))
-        seen.append(work)
+        seen.append((work, threads))
         return record.Floor(1e-6, "L2 read")
 
     found = measured(installed, "twice", cases=("tiny",), floor=floor)
     assert found["twice"].floor == record.Floor(1e-6, "L2 read")
-    assert seen[0].bytes == 800.0
+    assert seen[0][0].bytes == 800.0
+    assert str(seen[0][1]) == found["twice"].environment["OMP_NUM_THREADS"]
 
 
 # Adversarial inputs and settings.
