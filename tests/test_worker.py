@@ -1,0 +1,164 @@
+"""The worker and its parent side: one command at a time, whatever a plugin does."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from harness.measure.process import WorkerFailed, WorkerProcess, pins
+
+ADVERSARIAL = Path(__file__).parent / "adversarial"
+COMPONENT = "adversarial_plugin.component:COMPONENT"
+PATHS = [str(ADVERSARIAL), *sys.path]
+
+
+@pytest.fixture
+def started():
+    """A function (implementation, settings) -> loaded worker with the inputs of a case."""
+    workers = []
+
+    def start(implementation, case="small", settings=None, **options):
+        worker = WorkerProcess("sorting.it", pins(1, {}), paths=PATHS)
+        workers.append(worker)
+        worker.ask("prepare", component=COMPONENT, case=case, seeds=[0, 1, 2], audio=None, seed=1)
+        worker.ask("load", implementation=f"adversarial_plugin.{implementation}", settings=settings or {}, **options)
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.kill()
+
+
+def gone(pid, seconds=5.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_inputs_and_outputs_are_those_of_the_case(started):
+    answer = started("honest:REFERENCE").ask("cold", seed=1)
+    assert np.array_equal(answer["outputs"]["y"], np.sort(np.random.default_rng(1).standard_normal(20_000)))
+    assert answer["wall_ns"] > 0
+    assert answer["produced"] == 20_000
+    assert answer["peak_bytes"] > 10 << 20
+
+
+def test_a_block_keeps_one_output_and_its_digest_is_that_of_the_seed(started):
+    worker = started("honest:REFERENCE")
+    digests = {}
+    for _ in range(12):
+        timing = worker.ask("block", calls=4)
+        assert 0 < timing["cpu_ns"] < 10 * timing["wall_ns"]
+        checked = worker.ask("check", inputs=True)
+        kept = worker.ask("kept")
+        assert kept["seed"] == checked["seed"]
+        assert np.array_equal(kept["outputs"]["y"], np.sort(np.random.default_rng(checked["seed"]).standard_normal(20_000)))
+        digests.setdefault(checked["seed"], set()).add(checked["digest"])
+        assert checked["mutated"] == ""
+    assert set(digests) == {0, 1, 2}
+    assert all(len(found) == 1 for found in digests.values())
+
+
+def test_single_calls_have_a_stamp_each_and_chunks_theirs(started):
+    plain = started("honest:REFERENCE").ask("calls", count=20, seconds=5.0)
+    assert plain["calls_ns"].shape == (20,)
+    assert (plain["calls_ns"] > 0).all()
+    assert plain["chunks_ns"] == []
+    chunked = started("honest:STREAMS").ask("calls", count=5, seconds=5.0)
+    assert [len(call) for call in chunked["chunks_ns"]] == [4] * 5
+    limited = started("honest:STREAMS").ask("calls", count=1000, seconds=0.05)
+    assert 10 < len(limited["calls_ns"]) < 40
+
+
+def test_the_worker_says_what_really_runs(started):
+    state = started("honest:REFERENCE").ask("state")
+    assert state["python"] == sys.version.split()[0]
+    assert state["numpy"] == np.__version__
+    assert all(pool["threads"] == 1 for pool in state["pools"])
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinity")
+def test_affinity_is_set_before_load(started):
+    cpu = min(os.sched_getaffinity(0))
+    assert started("honest:REFERENCE", affinity=[cpu]).ask("state")["affinity"] == [cpu]
+
+
+def test_a_memory_limit_turns_into_out_of_memory(started):
+    worker = started("honest:TURNS", settings={"hop": 2.0}, memory_limit=400 << 20)
+    with pytest.raises(WorkerFailed, match="a call: MemoryError") as failed:
+        worker.ask("outputs", seeds=[0] * 20)
+    assert failed.value.outcome.kind == "out of memory"
+
+
+def test_an_exception_is_an_answer_and_the_worker_lives_on(started):
+    worker = started("crashes:RAISES")
+    for _ in range(2):
+        with pytest.raises(WorkerFailed, match="the first call: ValueError: x: expected sorted, found chaos"):
+            worker.ask("cold", seed=0)
+    assert worker.ask("run", inputs={"x": np.zeros(3)})["refused"] == "ValueError: x: expected sorted, found chaos"
+
+
+def test_what_a_plugin_prints_is_kept_apart_and_bounded(started):
+    worker = started("crashes:PRINTS")
+    for _ in range(20):
+        assert worker.ask("block", calls=5)["wall_ns"] > 1
+    worker.ask("state")
+    assert "garbage" in worker.printed
+    assert len(worker.printed) <= 64 << 10
+
+
+def test_a_worker_runs_only_while_it_is_asked(started):
+    worker = started("cheats:HIDES")
+    worker.ask("calls", count=3, seconds=1.0)
+    if sys.platform == "linux":
+        assert psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED
+    assert worker.ask("state")["numpy"] == np.__version__
+
+
+def test_a_hang_ends_with_its_patience_and_names_the_place(started):
+    worker = started("crashes:IGNORES_SIGTERM")
+    begin = time.monotonic()
+    with pytest.raises(WorkerFailed, match=r"sorting\.it: a timed call did not return within 0\.5 s and was killed") as failed:
+        worker.ask("block", patience=0.5, calls=1)
+    assert failed.value.outcome.kind == "hung"
+    assert time.monotonic() - begin < 5
+    assert gone(worker.pid)
+
+
+def test_a_worker_dies_with_a_parent_that_is_killed(tmp_path):
+    code = """
+        import sys
+        from harness.measure.process import WorkerProcess, pins
+        worker = WorkerProcess("sorting.it", pins(1, {}))
+        worker.ask("prepare", component="adversarial_plugin.component:COMPONENT", case="tiny", seeds=[0], audio=None, seed=0)
+        worker.ask("load", implementation="adversarial_plugin.crashes:IGNORES_SIGTERM", settings={})
+        worker.tell("block", calls=1)
+        sys.stdout.write(f"{worker.pid}\\n")
+        sys.stdout.flush()
+        worker.answer()
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
+    parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True, env=environment)
+    pid = int(parent.stdout.readline())
+    assert psutil.pid_exists(pid)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    assert gone(pid)
+
+
+def test_threads_are_pinned_unless_the_environment_says_otherwise():
+    assert pins(3, {})["OPENBLAS_NUM_THREADS"] == "3"
+    assert pins(3, {"OMP_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "SkylakeX"})["OMP_NUM_THREADS"] == "1"
+    assert int(pins(None, {})["MKL_NUM_THREADS"]) == len(psutil.Process().cpu_affinity())
+    assert pins(None, {})["PYTHONHASHSEED"] == "0"
