@@ -31,7 +31,6 @@ from harness.settings import Settings
 
 SWEEP_BYTES = 64 << 20
 MESSAGE_CHARACTERS = 4000
-FRESH_SEEDS = 3
 
 
 class Worker:

@@ -303,34 +303,31 @@ def test_a_machine_that_becomes_noisy_gets_half_as_many_rounds_again_and_no_more
 
 
 def test_slow_rows_share_their_rounds(installed):
-    fast, slow, slower = ([number for number, _ in found] for found in rounds(installed, 0.24, calibration(), (0.002, 0.02, 0.2)))
+    seconds = (0.002, 0.02, 0.2, 2.0)
+    fast, slow, slower, slowest = ([number for number, _ in found] for found in rounds(installed, 0.32, calibration(), seconds))
     assert len(fast) == 40
-    assert slow == [number for number in fast if number % 16 == 0]
-    assert slower == slow
+    assert slow == slower == [0, 16, 32]
+    assert slowest == [0]
 
 
 def test_the_order_of_the_rows_changes_from_round_to_round(installed, monkeypatch):
     asked = []
-    ask = WorkerProcess.ask
-
-    def listen(self, command, *args, **arguments):
-        if command == "block":
-            asked.append(self.name)
-        return ask(self, command, *args, **arguments)
-
-    monkeypatch.setattr(WorkerProcess, "ask", listen)
-    measured(installed, "honest", "twice", seconds=2.0)
-    rounds = [tuple(asked[start : start + 4]) for start in range(0, len(asked), 4)]
-    assert all(len(set(turn)) == 4 for turn in rounds)
-    assert len(set(rounds)) >= 3
+    block = launch._block
+    monkeypatch.setattr(launch, "_block", lambda lane: asked.append(id(lane)) or block(lane))
+    rounds(installed, 0.12, calibration(), (0.002, 0.002, 0.002))
+    turns = [tuple(asked[start : start + 3]) for start in range(0, len(asked), 3)]
+    assert len(turns) == 20
+    assert all(len(set(turn)) == 3 for turn in turns)
+    assert len(set(turns)) == 6
 
 
 @pytest.mark.parametrize(
-    ("total", "affordable", "stride"), [(48, 100.0, 1), (48, 48.0, 1), (48, 20.0, 4), (48, 0.1, 16), (3, 0.1, 1), (6, 0.1, 2), (1, 5.0, 1)]
+    ("total", "affordable", "least", "stride"),
+    [(48, 99.0, 3, 1), (48, 48.0, 3, 1), (48, 20.0, 3, 4), (48, 0.1, 3, 16), (48, 0.1, 1, 64), (3, 0.1, 3, 1), (6, 0.1, 3, 2)],
 )
-def test_slow_rows_sit_out_rounds_but_never_all(total, affordable, stride):
-    assert launch._stride(total, affordable) == stride
-    assert -(-total // stride) >= min(3, total)
+def test_slow_rows_sit_out_rounds_but_never_all(total, affordable, least, stride):
+    assert launch._stride(total, affordable, least) == stride
+    assert -(-total // stride) >= min(least, total)
 
 
 # Interruption, reference outputs, audio.

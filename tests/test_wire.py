@@ -15,7 +15,9 @@ ARRAYS = hnp.arrays(
 PLAIN = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), ARRAYS)
 NAMES = st.text().filter(lambda name: not name.startswith("$"))
 VALUES = st.recursive(
-    PLAIN, lambda inner: st.one_of(st.lists(inner, max_size=3), st.tuples(inner, inner), st.dictionaries(NAMES, inner, max_size=3)), max_leaves=6
+    PLAIN,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.tuples(inner, inner), st.dictionaries(NAMES, inner, max_size=3)),
+    max_leaves=6,
 )
 
 

@@ -36,13 +36,18 @@ def started():
         worker.kill()
 
 
-def gone(pid, seconds=5.0):
+def until(condition, seconds=10.0):
+    """Whether it becomes true in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+        if condition():
             return True
         time.sleep(0.02)
     return False
+
+
+def gone(pid):
+    return until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
 def test_inputs_and_outputs_are_those_of_the_case(started):
@@ -121,7 +126,7 @@ def test_a_worker_runs_only_while_it_is_asked(started):
     worker = started("cheats:HIDES")
     worker.ask("calls", count=3, seconds=1.0)
     if sys.platform == "linux":
-        assert psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED
+        assert until(lambda: psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED)
     assert worker.ask("state")["numpy"] == np.__version__
 
 
