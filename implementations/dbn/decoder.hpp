@@ -1,9 +1,9 @@
 // The best path through one bar length, equal to madmom's in every decision and its log-probability in every bit.
 //
 // Fast: scores in fixed point, where adding is exact and a whole chain costs one addition. Only the best score of each entry is
-// kept; the path is found by computing window after window again, last one first. On the way every decision is certified: the
-// second best must be worse by more than all rounding together, madmom's included. Then madmom decides the same.
-// Exact: madmom's own sums, for whatever cannot be certified (ties, no possible path, scores out of range).
+// kept; the path is found by computing segment after segment again, last one first. All scores are upper bounds. So if at each
+// decision on the path the others' bounds lie below what the path is really worth, by more than madmom's own rounding, madmom
+// decides the same. Exact: madmom's own sums, for what cannot be certified (ties, no possible path, scores out of range).
 #pragma once
 
 #include "kernel.hpp"
@@ -70,260 +70,262 @@ Decoded decode_exact(const Model& model, const Densities& densities, Forward for
 
 // Fixed point.
 
+// Parts of the range of Value, chosen so that no sum leaves it: high + most_gain < 1, floor + least_gain + no_transition > -1.
 template <class Value>
-struct Scale;  // per_nat: units in a factor of e. impossible: stands for -inf, in nats; cheaper than -inf is allowed, see Certificate.
-
-template <>
-struct Scale<int32_t> {
-    static constexpr double per_nat = 1 << 22, impossible_beat = 90, impossible_no_beat = 32;
-    static constexpr const char* name = "fixed32";
-};
-
-template <>
-struct Scale<int64_t> {
-    static constexpr double per_nat = int64_t{1} << 36, impossible_beat = 1 << 13, impossible_no_beat = 1 << 13;
-    static constexpr const char* name = "fixed64";
-};
-
-// Parts of the range, chosen so that no sum leaves it: floor + least gain - most - ... > -1 and most < 1.
-template <class Value>
-struct Range {
+struct Units {
     static constexpr double whole = static_cast<double>(std::numeric_limits<Value>::max());
-    static constexpr Value most = static_cast<Value>(0.38 * whole), floor = static_cast<Value>(-0.40 * whole),
-                           least_gain = static_cast<Value>(-0.19 * whole), no_transition = static_cast<Value>(-0.30 * whole);
+    static constexpr Value high = static_cast<Value>(0.38 * whole), low = static_cast<Value>(-0.15 * whole), most_gain = static_cast<Value>(0.25 * whole),
+                           floor = static_cast<Value>(-0.40 * whole), least_gain = static_cast<Value>(-0.19 * whole),
+                           no_transition = static_cast<Value>(-0.30 * whole);
+    static constexpr bool small = sizeof(Value) == 4;
+    static constexpr Rounding rounding{small ? 0x1p22 : 0x1p36, small ? 90.0 : 8192.0, small ? 32.0 : 8192.0, static_cast<double>(least_gain),
+                                       static_cast<double>(most_gain)};
+    static constexpr const char* name = small ? "fixed32" : "fixed64";
+};
+
+// The functions of a kernel for scores of one type.
+template <class Value>
+struct Functions {
+    int64_t (*run)(const Model&, const Fixed<Value>&, const Rows<Value>&, int64_t, int64_t);
+    bool (*gains)(const Densities&, const Rounding&, int, int64_t, int64_t, int, double*, Value* const*);
 };
 
 template <class Value>
 class FixedDecoder {
-    using Advance = void (*)(const Model&, const Fixed<Value>&, const Rows<Value>&, int64_t, int64_t);
-    static constexpr int64_t WINDOW = 2048;  // frames between checkpoints
+    using U = Units<Value>;
+    static constexpr int64_t LONGEST_SEGMENT = 2048, SHORT_SEGMENT = 512;  // frames; each segment but the first has a checkpoint
+    static constexpr double TIE = 1e-4;  // a gap that looks like a tie, for which more bits would be in vain
+
+    struct Decision {
+        Entry entry;
+        double best, gap;  // units: the score the entry was chosen for, before its density, and how far the next best lies below
+    };
 
   public:
-    FixedDecoder(const Model& model, const Densities& densities, Advance advance) : model_(model), densities_(densities), advance_(advance) {}
-
-    // Nothing if any decision cannot be certified.
-    std::optional<Decoded> decode() {
-        const int64_t step = std::min(FIXED_BLOCK, model_.shortest), frames = densities_.frames;
-        measure_densities();
-        const double clear = std::ceil(margin());
-        if (!(clear < static_cast<double>(Range<Value>::most))) return std::nullopt;
-        clear_ = static_cast<Value>(clear);
-        quantise_transitions();
-        quantise_gains();
-        const int64_t entries = std::min<int64_t>(Range<Value>::most / std::max<Value>(most_gain_, 1) - 1, WINDOW / model_.shortest + 1);
-        if (entries < 1) return std::nullopt;
-        scratch_.resize(static_cast<size_t>(model_.tempi) * FIXED_BLOCK);
-        fixed_ = Fixed<Value>{transitions_.data(), gain_of_chain_.data(), Range<Value>::floor, scratch_.data()};
-        // In one segment scores rise by at most one gain per entry, then they are brought down again.
-        segment_ = std::min((frames + step - 1) / step, std::max<int64_t>(entries * model_.shortest / step, 1)) * step;
-        segments_ = (frames + segment_ - 1) / segment_;
-        slots_ = std::min(segments_, std::max<int64_t>(WINDOW / segment_, 1));
-        stride_ = model_.longest + segment_ + FIXED_BLOCK;
-        scores_.assign(static_cast<size_t>(slots_ * chains(model_) * stride_), 0);
-        checkpoints_.resize(static_cast<size_t>((segments_ - 1) / slots_ * chains(model_) * model_.longest));
-
-        double offset = 0;
-        for (int64_t segment = 0; segment < segments_; ++segment) {
-            offset += enter_segment(segment);
-            if (segment > 0 && segment % slots_ == 0) copy_checkpoint(segment, false);
-            run_segment(segment);
-        }
-        return trace(offset);
+    FixedDecoder(const Model& model, const Densities& densities, const Functions<Value>& functions)
+        : model_(model),
+          densities_(densities),
+          functions_(functions),
+          stride_(model.longest + std::min(LONGEST_SEGMENT, densities.frames) + FIXED_BLOCK),
+          lengths_(*std::max_element(model.heads, model.heads + chains(model))),
+          scores_(static_cast<size_t>(chains(model) * stride_)),
+          gain_scratch_(static_cast<size_t>(stride_ + lengths_ + GAIN_PADDING)),
+          gains_of_chain_(static_cast<size_t>(chains(model))),
+          scratch_(static_cast<size_t>(model.tempi) * FIXED_BLOCK),
+          rows_{scores_.data(), stride_, -model.longest} {
+        round_transitions();
+        place_gains();
     }
+
+    // Nothing if a score is out of range or a decision cannot be certified.
+    std::optional<Decoded> decode() {
+        if (!run_all()) return std::nullopt;
+        const std::vector<Decision> path = trace();
+        if (path.empty()) return std::nullopt;
+        return certify(path);
+    }
+
+    bool looks_like_a_tie() const { return tie_; }
 
   private:
-    void measure_densities() {
-        for (int64_t t = 0; t < densities_.frames; ++t) {
-            const double none = no_beat(t);
-            no_beat_sum_ += none;
-            magnitude_ += std::max({std::abs(none), std::abs(head(0, t)), std::abs(head(1, t))});
-        }
-    }
-
-    void quantise_transitions() {
+    void round_transitions() {
         const size_t count = static_cast<size_t>(model_.tempi) * model_.tempi;
         transitions_.resize(count);
-        for (size_t i = 0; i < count; ++i) {
-            const double units = std::nearbyint(model_.log_transitions[i] * Scale<Value>::per_nat);
-            transitions_[i] = units > static_cast<double>(Range<Value>::no_transition) ? static_cast<Value>(units) : Range<Value>::no_transition;
-        }
+        for (size_t i = 0; i < count; ++i)
+            transitions_[i] = static_cast<Value>(
+                std::max(std::ceil(model_.log_transitions[i] * U::rounding.units_per_nat), static_cast<double>(U::no_transition)));
     }
 
-    // gain: what the head of a chain adds, compared to observing no beat in its frames.
-    void quantise_gains() {
-        const int64_t before = model_.longest, frames = densities_.frames, size = before + frames + FIXED_BLOCK;
-        const int32_t* heads = model_.heads;
-        const int longest_head = *std::max_element(heads, heads + chains(model_));
-        std::vector<double> delta(size + longest_head), sum(size);
-        gain_of_chain_.resize(static_cast<size_t>(chains(model_)));
-        for (int first = 0; first < std::min(model_.beats, 2); ++first) {  // beat 0 observes the downbeat, all others the beat
-            for (int64_t t = 0; t < frames; ++t) delta[before + t] = head(first, t) - no_beat(t);
-            std::fill(sum.begin(), sum.end(), 0.0);
-            for (int length = 1; length <= longest_head; ++length) {
-                for (int64_t i = 0; i < size; ++i) sum[i] += delta[i + length - 1];
-                const Value* row = nullptr;
-                for (int64_t c = first * model_.tempi; c < (first == 0 ? model_.tempi : chains(model_)); ++c) {
-                    if (heads[c] != length) continue;
-                    if (row == nullptr) row = quantised(sum) + before;
-                    gain_of_chain_[c] = row;
-                }
+    // A row of gains for each length of a head, of beat 0 and of the others.
+    void place_gains() {
+        gain_rows_.assign(static_cast<size_t>(2 * (lengths_ + 1)), nullptr);
+        for (int64_t c = 0; c < chains(model_); ++c) {
+            Value*& row = gain_rows_[(c < model_.tempi ? 0 : lengths_ + 1) + model_.heads[c]];
+            if (row == nullptr) {
+                gains_.emplace_back(new Value[stride_ + GAIN_PADDING]);
+                row = gains_.back().get();
             }
+            gains_of_chain_[c] = row;
         }
     }
 
-    const Value* quantised(const std::vector<double>& sum) {
-        gains_.emplace_back(new Value[sum.size()]);
-        Value* row = gains_.back().get();
-        constexpr double least = static_cast<double>(Range<Value>::least_gain), most = static_cast<double>(Range<Value>::most) + 1;
-        for (size_t i = 0; i < sum.size(); ++i) {
-            const double units = std::min(std::max(sum[i] * Scale<Value>::per_nat, least), most);
-            row[i] = static_cast<Value>(units + (units < 0 ? -0.5 : 0.5));
-            most_gain_ = std::max(most_gain_, row[i]);
+    // The whole forward pass: checkpoints, offsets, and the scores of the last segment.
+    bool run_all() {
+        int64_t begin = 0;
+        while (true) {
+            offsets_.push_back(begin == 0 ? 0 : offsets_.back() + bring_down(begin));
+            begins_.push_back(begin);
+            if (!find_gains(begin)) return false;
+            if (begin == 0)
+                enter_first();
+            else
+                copy_live_scores(begin, checkpoint(begins_.size() - 1), true);
+            const int64_t end = std::min(begin + LONGEST_SEGMENT, densities_.frames);
+            const int64_t reached = functions_.run(model_, fixed(begin, U::low, U::high), rows_, begin, end);
+            if (reached == densities_.frames) return true;
+            if (static_cast<int64_t>(begins_.size()) > 8 + densities_.frames / SHORT_SEGMENT) return false;  // too many checkpoints
+            begin = reached;
         }
-        return row;
     }
 
-    // Densities with something finite in place of -inf and NaN; never less than they are.
-    double no_beat(int64_t t) const { return finite(densities_.by_class[0][t], Scale<Value>::impossible_no_beat); }
-    double head(int beat, int64_t t) const { return finite(densities_.head(beat)[t], Scale<Value>::impossible_beat); }
-    static double finite(double density, double impossible) { return density > -impossible ? density : -impossible; }
-
-    Rows<Value> rows(int64_t segment) {
-        return Rows<Value>{scores_.data() + segment % slots_ * chains(model_) * stride_, stride_, segment * segment_ - model_.longest};
+    void run_again(size_t segment) {
+        const int64_t begin = begins_[segment];
+        rows_.first_frame = begin - model_.longest;
+        find_gains(begin);
+        if (segment == 0)
+            enter_first();
+        else
+            copy_live_scores(begin, checkpoint(segment), false);
+        functions_.run(model_, fixed(begin, std::numeric_limits<Value>::min(), std::numeric_limits<Value>::max()), rows_, begin, begins_[segment + 1]);
     }
 
-    // Brings in the scores before the segment, the best of them moved to 0. Returns by how much they were moved.
-    double enter_segment(int64_t segment) {
-        const Rows<Value> to = rows(segment);
-        const int64_t begin = segment * segment_, before = begin - model_.longest;
-        if (segment == 0) {
-            for (int64_t c = 0; c < chains(model_); ++c)
-                std::memcpy(to.at(c, before), gain_of_chain_[c] + before, model_.longest * sizeof(Value));
-            return 0;
-        }
-        const Rows<Value> from = rows(segment - 1);
+    Fixed<Value> fixed(int64_t begin, Value low, Value high) {
+        return Fixed<Value>{transitions_.data(), gains_of_chain_.data(), begin - model_.longest, U::floor, low, high, scratch_.data()};
+    }
+
+    bool find_gains(int64_t begin) {
+        const int64_t from = begin - model_.longest, count = std::min(stride_, densities_.frames + FIXED_BLOCK - from);
+        bool in_range = true;
+        for (int beat = 0; beat < std::min(model_.beats, 2); ++beat)
+            in_range &= functions_.gains(densities_, U::rounding, beat, from, count, lengths_, gain_scratch_.data(),
+                                         gain_rows_.data() + beat * (lengths_ + 1));
+        return in_range;
+    }
+
+    // Before frame 0 every chain is under way, from any of its states.
+    void enter_first() {
+        for (int64_t c = 0; c < chains(model_); ++c) std::memcpy(rows_.at(c, -model_.longest), gains_of_chain_[c], model_.longest * sizeof(Value));
+    }
+
+    // Moves the scores of the chains under way before `begin` to the front of the rows, the best of them to 0; returns its score.
+    double bring_down(int64_t begin) {
         Value best = std::numeric_limits<Value>::min();
-        for (int64_t c = 0; c < chains(model_); ++c) {
-            const Value* scores = from.at(c, begin);
-            for (int i = -model_.intervals[c % model_.tempi]; i < 0; ++i) best = std::max(best, scores[i]);
-        }
-        // Slots can be one and the same, overlapping: to the front, ascending.
-        for (int64_t c = 0; c < chains(model_); ++c) {
-            const int interval = model_.intervals[c % model_.tempi];
-            const Value* old = from.at(c, begin - interval);
-            Value* moved = to.at(c, begin - interval);
-            for (int i = 0; i < interval; ++i) moved[i] = std::max<Value>(old[i] - best, Range<Value>::floor);
-        }
+        for_live_scores(begin, [&](Value* scores, int count) { best = std::max(best, *std::max_element(scores, scores + count)); });
+        const int64_t moved = begin - model_.longest - rows_.first_frame;
+        for_live_scores(begin, [&](Value* scores, int count) {
+            for (int i = 0; i < count; ++i) scores[i - moved] = scores[i] < U::floor + best ? U::floor : scores[i] - best;
+        });
+        rows_.first_frame += moved;
         return static_cast<double>(best);
     }
 
-    void run_segment(int64_t segment) {
-        const int64_t begin = segment * segment_;
-        advance_(model_, fixed_, rows(segment), begin, std::min(begin + segment_, densities_.frames));
-    }
-
-    void copy_checkpoint(int64_t segment, bool back) {
-        const Rows<Value> table = rows(segment);
-        Value* saved = checkpoints_.data() + (segment / slots_ - 1) * chains(model_) * model_.longest;
+    template <class Visit>
+    void for_live_scores(int64_t begin, Visit visit) {
         for (int64_t c = 0; c < chains(model_); ++c) {
-            Value* scores = table.at(c, table.first_frame);
-            Value* copy = saved + c * model_.longest;
-            std::memcpy(back ? scores : copy, back ? copy : scores, model_.longest * sizeof(Value));
+            const int interval = model_.intervals[c % model_.tempi];
+            visit(rows_.at(c, begin - interval), interval);
         }
     }
 
-    void compute_again(int64_t window) {
-        const int64_t first = window * slots_;
-        for (int64_t segment = first; segment < first + slots_; ++segment) {
-            if (segment == first && window > 0)
-                copy_checkpoint(segment, true);
-            else
-                enter_segment(segment);
-            run_segment(segment);
+    Value* checkpoint(size_t segment) {
+        if (checkpoints_.size() < segment) {
+            int64_t states = 0;
+            for (int i = 0; i < model_.tempi; ++i) states += model_.intervals[i];
+            checkpoints_.emplace_back(new Value[states * model_.beats]);
         }
+        return checkpoints_[segment - 1].get();
     }
 
-    // In units: by how much a decision must be clear. Each entry is rounded twice, by half a unit; madmom rounds each of its sums.
-    double margin() const {
-        const double frames = static_cast<double>(densities_.frames), entries = frames / model_.shortest + 2;
-        const double madmom = (frames + entries + 4) * std::numeric_limits<double>::epsilon() / 2 * (magnitude_ + entries * 50);
-        return 2.02 * (entries * 1.01 + 2 + madmom * Scale<Value>::per_nat);
+    void copy_live_scores(int64_t begin, Value* saved, bool save) {
+        for_live_scores(begin, [&](Value* scores, int count) {
+            std::memcpy(save ? saved : scores, save ? scores : saved, count * sizeof(Value));
+            saved += count;
+        });
     }
 
-    std::optional<Decoded> trace(double offset) {
-        const Rows<Value> end = rows(segments_ - 1);
-        Value best = Range<Value>::floor + Range<Value>::least_gain, second = best;
-        Entry entry{0, 0, 0};
+    // The decisions of the best path, last one first: at its end, and at each of its entries. Empty if a decision is none.
+    std::vector<Decision> trace() {
+        Best best{U::floor + U::least_gain};
+        Entry entry{};
         for (int beat = 0; beat < model_.beats; ++beat)
             for (int tempo = 0; tempo < model_.tempi; ++tempo)
-                for (int64_t t = densities_.frames - model_.intervals[tempo]; t < densities_.frames; ++t) {
-                    const Value score = *end.at(chain(model_, beat, tempo), t);
-                    if (score > best) entry = Entry{t, beat, tempo};
-                    second = std::max(second, std::min(best, score));
-                    best = std::max(best, score);
-                }
-        if (best - second <= clear_) return std::nullopt;
-
-        Decoded decoded{{}, 0, Scale<Value>::name};
-        int64_t window = (segments_ - 1) / slots_;
+                for (int64_t t = densities_.frames - model_.intervals[tempo]; t < densities_.frames; ++t)
+                    if (best.take(*rows_.at(chain(model_, beat, tempo), t))) entry = Entry{t, beat, tempo};
+        size_t segment = begins_.size() - 1;
+        std::vector<Decision> path;
         while (true) {
-            if (gain_of_chain_[chain(model_, entry.beat, entry.tempo)][entry.frame] <= Range<Value>::least_gain) return std::nullopt;
-            decoded.entries.push_back(entry);
-            if (entry.frame < 0) break;
-            const int64_t segment = entry.frame / segment_;
-            while (window > segment / slots_) compute_again(--window);
-            const Rows<Value> table = rows(segment);
+            tie_ = best.gap() <= TIE / 100 * U::rounding.units_per_nat && best.score > U::floor;
+            if (tie_ || best.gap() == 0) return {};
+            path.push_back(Decision{entry, static_cast<double>(best.score) + offsets_[segment], static_cast<double>(best.gap())});
+            if (entry.frame < 0) return path;
+            while (entry.frame < begins_[segment]) run_again(--segment);
             const int beat = beat_before(model_, entry.beat);
-            Value chosen = Range<Value>::floor, other = chosen;
+            best = Best{U::floor};
             int source = 0;
-            for (int s = model_.sources[2 * entry.tempo]; s < model_.sources[2 * entry.tempo + 1]; ++s) {
-                const Value score = *table.at(chain(model_, beat, s), entry.frame - model_.intervals[s]) + transitions_[s * model_.tempi + entry.tempo];
-                if (score > chosen) source = s;
-                other = std::max(other, std::min(chosen, score));
-                chosen = std::max(chosen, score);
-            }
-            if (chosen - other <= clear_) return std::nullopt;
+            for (int s = model_.sources[2 * entry.tempo]; s < model_.sources[2 * entry.tempo + 1]; ++s)
+                if (best.take(*rows_.at(chain(model_, beat, s), entry.frame - model_.intervals[s]) + transitions_[s * model_.tempi + entry.tempo]))
+                    source = s;
             entry = Entry{entry.frame - model_.intervals[source], beat, source};
         }
-        if (!add_up(decoded)) return std::nullopt;
-        const double found = (static_cast<double>(best) + offset) / Scale<Value>::per_nat + model_.log_initial + no_beat_sum_;
-        if (!(std::abs(found - decoded.log_probability) * Scale<Value>::per_nat <= static_cast<double>(clear_))) return std::nullopt;
+    }
+
+    struct Best {
+        Value score, second;
+
+        explicit Best(Value least) : score(least), second(least) {}
+        bool take(Value candidate) {
+            const bool better = candidate > score;
+            second = std::max(second, better ? score : candidate);
+            if (better) score = candidate;
+            return better;
+        }
+        Value gap() const { return score - second; }
+    };
+
+    // The path and its log-probability, if madmom takes each of its decisions. Its own score is computed as madmom does; any other
+    // path is worth at most what fixed point says, or, as madmom sums it up, that and its rounding.
+    std::optional<Decoded> certify(const std::vector<Decision>& path) {
+        constexpr double ROUNDING = std::numeric_limits<double>::epsilon() / 2;
+        const auto [per_nat, impossible_beat, impossible_no_beat, least, most] = U::rounding;
+        double score = model_.log_initial, no_beat = score;      // no_beat: what fixed-point scores are relative to
+        double magnitude = 1e4, no_beat_magnitude = 0;           // of what any possible path adds up to, with room for one more frame
+        int64_t t = 0;
+        for (size_t i = path.size(); i-- > 0;) {
+            const auto& [entry, best, gap] = path[i];
+            const int64_t end = i > 0 ? path[i - 1].entry.frame : densities_.frames;
+            const int64_t head_end = entry.frame + model_.heads[chain(model_, entry.beat, entry.tempo)];
+            const double* head = densities_.head(entry.beat);
+            for (; t < end; ++t) {
+                const double none = densities_.by_class[0][t], bounded = none > -impossible_no_beat ? none : -impossible_no_beat;
+                score += t < head_end ? head[t] : none;
+                no_beat += bounded;
+                no_beat_magnitude += std::abs(bounded);
+                magnitude += std::max({size(none), size(densities_.by_class[1][t]), size(densities_.by_class[2][t])});
+            }
+            if (i > 0) score += model_.log_transitions[entry.tempo * static_cast<int64_t>(model_.tempi) + path[i - 1].entry.tempo];
+            const double frames = static_cast<double>(t), entries = frames / model_.shortest + 8;
+            const double rounding = ROUNDING * ((frames + entries) * (magnitude + entries * 50) + frames * no_beat_magnitude);
+            const double excess = best / per_nat + no_beat - score;
+            if (!(gap / per_nat > excess + rounding && excess >= -rounding)) {
+                tie_ = gap / per_nat <= TIE;
+                return std::nullopt;
+            }
+        }
+        Decoded decoded{{}, score, U::name};
+        for (const Decision& decision : path) decoded.entries.push_back(decision.entry);
         return decoded;
     }
 
-    // The path's log-probability by madmom's sums. False if a density on it was replaced by something finite.
-    bool add_up(Decoded& decoded) const {
-        double score = model_.log_initial;
-        bool possible = true;
-        for (size_t i = decoded.entries.size(); i-- > 0;) {
-            const Entry entry = decoded.entries[i];
-            const int64_t end = i > 0 ? decoded.entries[i - 1].frame : densities_.frames;
-            const int64_t head_end = std::clamp<int64_t>(entry.frame + model_.heads[chain(model_, entry.beat, entry.tempo)], 0, end);
-            if (entry.frame >= 0) score += model_.log_transitions[decoded.entries[i + 1].tempo * static_cast<int64_t>(model_.tempi) + entry.tempo];
-            int64_t t = std::max<int64_t>(entry.frame, 0);
-            for (const double* density = densities_.head(entry.beat); t < head_end; ++t) {
-                score += density[t];
-                possible &= density[t] > -Scale<Value>::impossible_beat;
-            }
-            for (const double* density = densities_.by_class[0]; t < end; ++t) {
-                score += density[t];
-                possible &= density[t] > -Scale<Value>::impossible_no_beat;
-            }
-        }
-        decoded.log_probability = score;
-        return possible && std::isfinite(score);
+    // How much a density can add to the rounding of a possible path: what lies below the bound is no rival.
+    static double size(double density) {
+        return density > -std::numeric_limits<double>::infinity() ? std::min(std::abs(density), 8192.0) : 0;
     }
 
     const Model& model_;
     const Densities& densities_;
-    Advance advance_;
-    Fixed<Value> fixed_{};
-    std::vector<Value> transitions_, scores_, checkpoints_, scratch_;
-    std::vector<std::unique_ptr<Value[]>> gains_;
-    std::vector<const Value*> gain_of_chain_;
-    Value most_gain_ = 0, clear_ = 0;
-    double no_beat_sum_ = 0, magnitude_ = 0;
-    int64_t segment_ = 0, segments_ = 0, slots_ = 0, stride_ = 0;
+    const Functions<Value> functions_;
+    const int64_t stride_;
+    const int lengths_;
+    std::vector<Value> scores_, transitions_;
+    std::vector<double> gain_scratch_;
+    std::vector<Value*> gain_rows_;              // (2, lengths + 1)
+    std::vector<const Value*> gains_of_chain_;
+    std::vector<std::unique_ptr<Value[]>> gains_, checkpoints_;
+    std::vector<Value> scratch_;
+    std::vector<int64_t> begins_;                // of the segments
+    std::vector<double> offsets_;                // by how much the scores of each segment were brought down
+    Rows<Value> rows_;
+    bool tie_ = false;
 };
 
 enum class Method { fixed32, fixed64, exact };
@@ -331,10 +333,15 @@ enum class Method { fixed32, fixed64, exact };
 // Tries the methods from `first` on, each slower than the one before, until one gives a certain answer.
 inline Decoded decode(const Kernel& kernel, const Model& model, const Densities& densities, Method first) {
     if (densities.frames == 0) return Decoded{{}, model.log_initial, "exact"};
-    if (first == Method::fixed32)
-        if (auto decoded = FixedDecoder<int32_t>(model, densities, kernel.fixed32).decode()) return *std::move(decoded);
-    if (first != Method::exact)
-        if (auto decoded = FixedDecoder<int64_t>(model, densities, kernel.fixed64).decode()) return *std::move(decoded);
+    if (first == Method::fixed32) {
+        FixedDecoder<int32_t> decoder(model, densities, {kernel.fixed32, kernel.gains32});
+        if (auto decoded = decoder.decode()) return *std::move(decoded);
+        if (decoder.looks_like_a_tie()) first = Method::exact;
+    }
+    if (first != Method::exact && kernel.fixed64 != nullptr) {
+        FixedDecoder<int64_t> decoder(model, densities, {kernel.fixed64, kernel.gains64});
+        if (auto decoded = decoder.decode()) return *std::move(decoded);
+    }
     if (model.tempi <= 256) return decode_exact<uint8_t>(model, densities, kernel.exact8, kernel.exact_last);
     return decode_exact<uint16_t>(model, densities, kernel.exact16, kernel.exact_last);
 }

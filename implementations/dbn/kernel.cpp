@@ -9,7 +9,7 @@
 
 namespace {
 
-using dbn::Densities, dbn::EXACT_BLOCK, dbn::Fixed, dbn::FIXED_BLOCK, dbn::Model, dbn::Rows, dbn::State;
+using dbn::Densities, dbn::EXACT_BLOCK, dbn::Fixed, dbn::FIXED_BLOCK, dbn::GAIN_PADDING, dbn::Model, dbn::Rounding, dbn::Rows, dbn::State;
 
 // As wide as the registers: wider vectors are split through memory, many times slower.
 #if defined(LEVEL_avx512)
@@ -20,10 +20,10 @@ constexpr int WIDTH = 32;
 constexpr int WIDTH = 16;
 #endif
 
-template <class Value>
+template <class Value, int BYTES = WIDTH>
 struct Simd {
-    typedef Value Vector __attribute__((vector_size(WIDTH)));
-    static constexpr int LANES = WIDTH / sizeof(Value);
+    typedef Value Vector __attribute__((vector_size(BYTES)));
+    static constexpr int LANES = BYTES / sizeof(Value);
 
     static Vector load(const Value* from) {
         Vector v;
@@ -184,10 +184,44 @@ State exact_last(const Model& model, const Densities& densities, const Rows<doub
 
 // Fixed point: sums of whole numbers, in any order.
 
+template <class Value>
+bool gains(const Densities& densities, const Rounding& rounding, int beat, int64_t begin, int64_t count, int lengths, double* scratch,
+           Value* const* rows) {
+    double* delta = scratch;
+    const double *head = densities.head(beat) + begin, *none = densities.by_class[0] + begin;
+    for (int64_t i = 0; i < count + lengths + GAIN_PADDING; ++i) {
+        const double beats = head[i] > -rounding.impossible_beat ? head[i] : -rounding.impossible_beat;
+        const double no_beat = none[i] > -rounding.impossible_no_beat ? none[i] : -rounding.impossible_no_beat;
+        delta[i] = begin + i >= 0 && begin + i < densities.frames ? beats - no_beat : 0;
+    }
+    using Whole = typename Simd<Value, Double::LANES * sizeof(Value)>::Vector;
+    const Vector least = Vector{} + rounding.least, most = Vector{} + rounding.most;
+    Index large = {};
+    for (int64_t i = 0; i < count; i += Double::LANES) {
+        Vector sum = {};
+        for (int length = 1; length <= lengths; ++length) {
+            sum += Double::load(delta + i + length - 1);
+            if (rows[length] == nullptr) continue;
+            Vector units = sum * rounding.units_per_nat;
+            large |= ~(units <= most);  // NaN, too
+            units = units <= most ? units : most;
+            units = units >= least ? units : least;
+            const Whole down = __builtin_convertvector(units, Whole);
+            const Whole up = down - __builtin_convertvector(__builtin_convertvector(down, Vector) < units, Whole);  // true is -1
+            std::memcpy(rows[length] + i, &up, sizeof up);
+        }
+    }
+    for (int lane = 0; lane < Double::LANES; ++lane)
+        if (large[lane]) return false;
+    return true;
+}
+
+// The best scores at the entries of TARGETS tempi from `tempo` on, each with its gain added.
 template <int TARGETS, class Value>
-void enter_fixed(const Model& model, const Fixed<Value>& fixed, int tempo, const Value* const* gains, int64_t frame, Value* out, int64_t out_stride) {
+void enter_fixed(const Model& model, const Fixed<Value>& fixed, int tempo, const Value* const* gains, int64_t frame, Value* out,
+                 int64_t out_stride, Value* highest) {
     using Whole = Simd<Value>;
-    constexpr int ALL = FIXED_BLOCK / Whole::LANES, VECTORS = smaller(ALL, 2);
+    constexpr int ALL = FIXED_BLOCK / Whole::LANES, VECTORS = smaller(ALL, TARGETS >= 4 ? 2 : 4);
     int begin = model.tempi, end = 0;
     for (int t = tempo; t < tempo + TARGETS; ++t) {
         if (model.sources[2 * t] < begin) begin = model.sources[2 * t];
@@ -197,29 +231,41 @@ void enter_fixed(const Model& model, const Fixed<Value>& fixed, int tempo, const
         typename Whole::Vector best[TARGETS][VECTORS];
         for (int t = 0; t < TARGETS; ++t)
             for (int v = 0; v < VECTORS; ++v) best[t][v] = typename Whole::Vector{} + fixed.floor;
+        const Value* transition = fixed.transitions + static_cast<int64_t>(begin) * model.tempi + tempo;
+        const Value* scores = fixed.scratch + begin * FIXED_BLOCK + offset;
         for (int source = begin; source < end; ++source) {
-            const Value* transition = fixed.transitions + static_cast<int64_t>(source) * model.tempi + tempo;
             for (int v = 0; v < VECTORS; ++v) {
-                const typename Whole::Vector score = Whole::load(fixed.scratch + source * FIXED_BLOCK + offset + v * Whole::LANES);
+                const typename Whole::Vector score = Whole::load(scores + v * Whole::LANES);
                 for (int t = 0; t < TARGETS; ++t) {
                     const typename Whole::Vector candidate = score + transition[t];
                     best[t][v] = candidate > best[t][v] ? candidate : best[t][v];
                 }
             }
+            transition += model.tempi;
+            scores += FIXED_BLOCK;
         }
-        for (int t = 0; t < TARGETS; ++t)
-            for (int v = 0; v < VECTORS; ++v) {
-                const int64_t lane = offset + v * Whole::LANES;
-                Whole::store(out + t * out_stride + lane, best[t][v] + Whole::load(gains[t] + frame + lane));
+        for (int v = 0; v < VECTORS; ++v) {
+            const int64_t lane = offset + v * Whole::LANES;
+            typename Whole::Vector top = Whole::load(highest + lane);
+            for (int t = 0; t < TARGETS; ++t) {
+                const typename Whole::Vector score = best[t][v] + Whole::load(gains[t] + (frame - fixed.gains_begin) + lane);
+                Whole::store(out + t * out_stride + lane, score);
+                top = score > top ? score : top;
             }
+            Whole::store(highest + lane, top);
+        }
     }
 }
 
 template <class Value>
-void advance_fixed(const Model& model, const Fixed<Value>& fixed, const Rows<Value>& rows, int64_t begin, int64_t end) {
-    constexpr int TARGETS = WIDTH == 64 ? 8 : 4;
+int64_t fixed(const Model& model, const Fixed<Value>& fixed, const Rows<Value>& rows, int64_t begin, int64_t end) {
+    constexpr int TARGETS = 4;
     const int step = smaller(FIXED_BLOCK, model.shortest);
-    for (int64_t frame = begin; frame < end; frame += step)
+    int64_t period_end = begin + model.longest;
+    Value of_period = std::numeric_limits<Value>::min();
+    for (int64_t frame = begin; frame < end; frame += step) {
+        Value highest[FIXED_BLOCK];
+        for (int lane = 0; lane < FIXED_BLOCK; ++lane) highest[lane] = std::numeric_limits<Value>::min();
         for (int beat = 0; beat < model.beats; ++beat) {
             const int64_t before = static_cast<int64_t>(beat == 0 ? model.beats - 1 : beat - 1) * model.tempi;
             for (int tempo = 0; tempo < model.tempi; ++tempo)
@@ -227,20 +273,35 @@ void advance_fixed(const Model& model, const Fixed<Value>& fixed, const Rows<Val
                             FIXED_BLOCK * sizeof(Value));
             for (int tempo = 0; tempo < model.tempi;) {
                 const int64_t chain = static_cast<int64_t>(beat) * model.tempi + tempo;
-                if (tempo + TARGETS <= model.tempi) {
-                    enter_fixed<TARGETS>(model, fixed, tempo, fixed.gains + chain, frame, rows.at(chain, frame), rows.stride);
+                const Value* const* gain = fixed.gains + chain;
+                Value* out = rows.at(chain, frame);
+                const int left = model.tempi - tempo;
+                if (left >= TARGETS) {
+                    enter_fixed<TARGETS>(model, fixed, tempo, gain, frame, out, rows.stride, highest);
                     tempo += TARGETS;
+                } else if (left >= 4) {
+                    enter_fixed<4>(model, fixed, tempo, gain, frame, out, rows.stride, highest);
+                    tempo += 4;
                 } else {
-                    enter_fixed<1>(model, fixed, tempo, fixed.gains + chain, frame, rows.at(chain, frame), rows.stride);
+                    enter_fixed<1>(model, fixed, tempo, gain, frame, out, rows.stride, highest);
                     tempo += 1;
                 }
             }
         }
+        for (int lane = 0; lane < step; ++lane) of_period = highest[lane] > of_period ? highest[lane] : of_period;
+        const bool is_period = frame + step >= period_end;
+        if (of_period > fixed.high || (is_period && of_period < fixed.low)) return frame + step < end ? frame + step : end;
+        if (is_period) {
+            period_end = frame + step + model.longest;
+            of_period = std::numeric_limits<Value>::min();
+        }
+    }
+    return end;
 }
 
 }  // namespace
 
 namespace dbn::LEVEL {
 extern const Kernel kernel;
-const Kernel kernel{exact<uint8_t>, exact<uint16_t>, exact_last, advance_fixed<int32_t>, advance_fixed<int64_t>};
+const Kernel kernel{exact<uint8_t>, exact<uint16_t>, exact_last, fixed<int32_t>, WIDTH > 16 ? fixed<int64_t> : nullptr, gains<int32_t>, gains<int64_t>};
 }  // namespace dbn::LEVEL

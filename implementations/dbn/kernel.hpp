@@ -22,6 +22,7 @@ struct Model {
 // Frames computed together by SIMD. Beats shorter than that fill only a part of a block: within one block no frame may depend on another.
 constexpr int EXACT_BLOCK = 24;
 constexpr int FIXED_BLOCK = 16;
+constexpr int GAIN_PADDING = 8;  // what is read and written beyond the gains asked for
 
 // Log densities by class (no beat, beat, downbeat) from frame 0, each with longest + EXACT_BLOCK zeros before and after:
 // a chain entered before frame 0 or left after the end adds nothing there.
@@ -47,13 +48,22 @@ struct State {
     double score;
 };
 
-// Scores in whole multiples of a small unit, so that adding is exact, relative to the path that observes no beat in any frame.
+// Scores in whole multiples of a small unit, so that adding is exact. They are upper bounds: whatever is rounded is rounded up.
+// Relative to the path that observes no beat in any frame: then only the head of a chain counts, and a chain costs one addition.
 template <class Value>
 struct Fixed {
     const Value* transitions;   // (tempi from, tempi to)
-    const Value* const* gains;  // (chains) what a chain entered in a frame gains by its head, from frame 0
-    Value floor;                // of a score at an entry
+    const Value* const* gains;  // (chains) what a chain gains by its head if entered in frame gains_begin, the next, ...
+    int64_t gains_begin;
+    Value floor;                // the least score at an entry
+    Value low, high;            // where the best scores should stay
     Value* scratch;             // (tempi, FIXED_BLOCK)
+};
+
+// How gains become whole numbers, and what stands for impossible densities.
+struct Rounding {
+    double units_per_nat, impossible_beat, impossible_no_beat;  // a density below minus that counts as minus that
+    double least, most;                                         // units; what is less counts as `least`
 };
 
 // The loops that are compiled once per dispatch level.
@@ -64,9 +74,14 @@ struct Kernel {
     void (*exact16)(const Model&, const Densities&, const Rows<double>&, int64_t begin, int64_t end, double* scratch, uint16_t* choices);
     // The first of the best states in the last frame.
     State (*exact_last)(const Model&, const Densities&, const Rows<double>&, double* scratch);
-    // The same as exact, in fixed point, with the head's gain already added to each entry's score, and without choices.
-    void (*fixed32)(const Model&, const Fixed<int32_t>&, const Rows<int32_t>&, int64_t begin, int64_t end);
-    void (*fixed64)(const Model&, const Fixed<int64_t>&, const Rows<int64_t>&, int64_t begin, int64_t end);
+    // In fixed point: scores after the head, for frames [begin, end), or fewer if the best become too low or too high. Returns the
+    // frame reached. fixed64 is null where it would be slower than exact.
+    int64_t (*fixed32)(const Model&, const Fixed<int32_t>&, const Rows<int32_t>&, int64_t begin, int64_t end);
+    int64_t (*fixed64)(const Model&, const Fixed<int64_t>&, const Rows<int64_t>&, int64_t begin, int64_t end);
+    // Gains of heads of 1, 2, ... `lengths` states of a beat, entered in frames [begin, begin + count), where rows[length] is not null.
+    // rows: count + GAIN_PADDING. scratch: count + lengths + GAIN_PADDING. False if a gain exceeds the most.
+    bool (*gains32)(const Densities&, const Rounding&, int beat, int64_t begin, int64_t count, int lengths, double* scratch, int32_t* const* rows);
+    bool (*gains64)(const Densities&, const Rounding&, int beat, int64_t begin, int64_t count, int lengths, double* scratch, int64_t* const* rows);
 };
 
 }  // namespace dbn

@@ -166,7 +166,8 @@ def test_many_windows_and_segments(level, method):
     """Long enough that checkpoints and several brought-down segments are used."""
     models = bar_models(check_parameters(fps=50, beats_per_bar=[2, 3], num_tempi=10))
     found = activations(7, 9000, kind="beats", dtype=np.float64, fps=50, bpm=101)
-    assert set(assert_equal_to_plain(log_densities(found, 16), models, method=method, level=level)) == {method}
+    expected = "exact" if (level, method) == ("baseline", "fixed64") else method  # without SIMD for it, 64 bits are slower than exact
+    assert set(assert_equal_to_plain(log_densities(found, 16), models, method=method, level=level)) == {expected}
 
 
 def test_each_method_takes_over_where_the_one_before_is_not_certain():
