@@ -37,8 +37,8 @@ def list_(options: argparse.Namespace) -> int:
 
 def machine(options: argparse.Namespace) -> int:
     """Identity, profile, settings, state, and the measured ceilings."""
-    from harness import history, limits, state
-    from harness.machine import describe
+    from harness import history, limits
+    from harness.machine import describe, state
     from harness.report import checks
     from harness.report.console import console, progress, render_pairs
 

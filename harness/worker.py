@@ -186,7 +186,7 @@ class Worker:
 
     def state(self) -> dict[str, Any]:
         """What really runs here: versions, BLAS kernels, threads, affinity, device memory."""
-        from harness.state import blas
+        from harness.machine.state import blas
 
         affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         return {

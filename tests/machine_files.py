@@ -3,8 +3,7 @@
 import re
 from pathlib import Path
 
-from harness.machine import Machine
-from harness.readers import linux, macos
+from harness.machine import Machine, linux, macos
 
 FOLDER = Path(__file__).parent / "machines"
 ARM = ("raspberry-pi-4", "raspberry-pi-5", "graviton-2", "graviton-3", "gb10", "apple-m1", "apple-m3-pro")

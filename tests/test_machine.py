@@ -7,9 +7,9 @@ import types
 import machine_files
 import pytest
 
-from harness.machine import GIB, Cache, Core, Gpu, Machine, describe, from_json, memory_class, this_machine
-from harness.readers import linux, macos, nvidia, windows
-from harness.state import State
+from harness.machine import Cache, Core, Gpu, Machine, describe, from_json, linux, macos, memory_class, nvidia, this_machine, windows
+from harness.machine.identity import GIB
+from harness.machine.state import State
 
 
 def test_a_virtual_amd_machine() -> None:

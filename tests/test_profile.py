@@ -5,9 +5,9 @@ import machine_files
 import pytest
 
 from harness.machine import Gpu, Machine
-from harness.predicates import PREDICATES, checked, unmet
 from harness.profile import SHIPPED, choose, load_all, project_folders, settings_for, worker_environment
-from harness.profile_file import Margin, load
+from harness.profile.file import Margin, load
+from harness.profile.predicates import PREDICATES, checked, unmet
 from harness.settings import ConfigurationError, Settings
 
 SHIPPED_NAMES = {

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from harness import state as module
-from harness.state import Blas, Counters, State, between, blas, boost, counters, cpu_times, pressure_totals, state, tree_ticks
+from harness.machine import state as module
+from harness.machine.state import Blas, Counters, State, between, blas, boost, counters, cpu_times, pressure_totals, state, tree_ticks
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -112,7 +112,7 @@ def test_state_of_now() -> None:
 
 
 def test_blas_says_library_threads_and_kernel() -> None:
-    code = "import numpy; from harness.state import blas; print(blas())"
+    code = "import numpy; from harness.machine.state import blas; print(blas())"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     )

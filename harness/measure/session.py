@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import state
 from harness.component import Outputs, Work
+from harness.machine import state
 from harness.measure.calibration import Calibration
 from harness.measure.commit import commit_of
 from harness.measure.launch import Lane, Target, measure

@@ -29,7 +29,8 @@ def flips(found: Iterable[Flip]) -> list[Pair]:
     lines = []
     for flip in found:
         effect = f"{flip.setting} {flip.effect.values[0]} -> {flip.effect.values[1]}: " if flip.effect else ""
-        lines.append((f"{flip.component}.{flip.implementation}".rstrip("."), f"{'' if flip.shown else 'DEAD '}{effect}{clean(flip.message)}"))
+        dead = "" if flip.shown else "DEAD "
+        lines.append((f"{flip.component}.{flip.implementation}".rstrip("."), f"{dead}{effect}{clean(flip.message)}"))
     return lines
 
 

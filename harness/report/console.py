@@ -13,6 +13,7 @@ from rich.text import Text
 
 from harness.report.text import clean
 
+
 class Progress(Protocol):
     """Says what is being done now, and which share of the whole is done (0 to 1, None where unknown)."""
 

@@ -10,7 +10,9 @@ from harness.report.text import clean
 from harness.settings import label
 
 
-def render(registry: Registry, selection: Mapping[str, tuple[Implementation, ...]], reasons: Mapping[str, str | None], *, cases: bool) -> str:
+def render(
+    registry: Registry, selection: Mapping[str, tuple[Implementation, ...]], reasons: Mapping[str, str | None], *, cases: bool
+) -> str:
     """Plain text. reasons: unavailability by `component.implementation`, None where available."""
     lines = []
     for component, chosen in selection.items():

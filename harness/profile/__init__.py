@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.machine import Machine
-from harness.predicates import unmet
-from harness.profile_file import Definition, Fact, Margin, load, read_toml, settings_of
+from harness.profile.file import Definition, Fact, Margin, load, read_toml, settings_of
+from harness.profile.predicates import unmet
 from harness.settings import ConfigurationError, Settings, from_environment
 
-SHIPPED = Path(__file__).parent / "profiles"
+SHIPPED = Path(__file__).parent.parent / "profiles"
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
-from harness.machine import Cache, Core, Gpu, Machine, build
-from harness.readers import nvidia
+from harness.machine import nvidia
+from harness.machine.identity import Cache, Core, Gpu, Machine, build
 
 Read = Callable[[str], str]
 

@@ -1,6 +1,6 @@
 """The machine: what stays the same across reboots. It names the series of a measurement and selects the profile.
 
-What changes (pressure, throttling, governor) is `harness.state`. Nothing here imports a framework.
+What changes (pressure, throttling, governor) is `harness.machine.state`. Nothing here imports a framework.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import functools
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.state import State
+from harness.machine.state import State
 
 GIB = 1 << 30
 
@@ -161,20 +160,6 @@ def memory_class(size: float) -> float:
     """Bytes rounded up to a usual size in GiB: what the kernel keeps for itself differs from boot to boot."""
     sizes = [0.5, 1.0, *(step * 2.0**power for power in range(1, 20) for step in (1.0, 1.5))]
     return next(usual for usual in sorted(sizes) if size <= usual * GIB)
-
-
-@functools.cache
-def this_machine() -> Machine:
-    """The machine this process runs on, read once. OSError where the system is none of Linux, macOS and Windows."""
-    if sys.platform == "linux":
-        from harness.readers import linux as reader
-    elif sys.platform == "darwin":
-        from harness.readers import macos as reader  # type: ignore[no-redef]
-    elif sys.platform == "win32":
-        from harness.readers import windows as reader  # type: ignore[no-redef]
-    else:
-        raise OSError(f"expected Linux, macOS or Windows, found {sys.platform}")
-    return reader.machine()
 
 
 def describe(machine: Machine, state: State) -> list[tuple[str, str]]:

@@ -6,8 +6,8 @@ import platform
 import re
 import sys
 
-from harness.machine import Core, Gpu, Machine, build
-from harness.readers import nvidia
+from harness.machine import nvidia
+from harness.machine.identity import Core, Gpu, Machine, build
 
 _KEY = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"
 

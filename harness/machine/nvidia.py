@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.machine import Gpu, memory_class
+from harness.machine.identity import Gpu, memory_class
 
 PROC = Path("/proc/driver/nvidia")
 

@@ -1,4 +1,4 @@
-"""The probes of `harness.limits`, run in a process of their own: `python -m harness.probes PLAN`, one line of JSON per ceiling.
+"""The probes of `harness.limits`, run in a process of their own: `python -m harness.limits.probes PLAN`, one line of JSON per ceiling.
 
 Each gives the best of many runs: a ceiling is what the machine can do, and noise only ever hides it.
 """
@@ -108,7 +108,7 @@ def _read_with_numpy(buffer: np.ndarray, passes: int, threads: int) -> float:
 
 def _native() -> Any:
     try:
-        return importlib.import_module("harness._limits._native")
+        return importlib.import_module("harness.limits._native")
     except ImportError:
         return None
 
@@ -151,7 +151,7 @@ def _unit(precision: str) -> str:
 
 
 def _blas() -> str:
-    from harness.state import blas
+    from harness.machine.state import blas
 
     names = dict.fromkeys(
         f"{library.library} {library.version} {library.kernel}".strip() for library in blas() if library.library != "openmp"

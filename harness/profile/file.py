@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.predicates import checked
+from harness.profile.predicates import checked
 from harness.settings import ConfigurationError, Settings
 
 THREADS = ("physical", "performance")

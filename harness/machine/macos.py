@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 
-from harness.machine import Cache, Core, Gpu, Machine, build
+from harness.machine.identity import Cache, Core, Gpu, Machine, build
 
 # Apple's names of instruction sets, as Linux spells them.
 _ARM_SETS = {

@@ -19,9 +19,9 @@ from typing import Any
 
 from harness.component import Work
 from harness.machine import Machine
+from harness.machine.state import counters, state
 from harness.record import Floor, data_folder, write_atomically
 from harness.settings import ConfigurationError
-from harness.state import counters, state
 
 SCHEMA = 1
 MIB = 1 << 20
@@ -216,7 +216,7 @@ def _plan(machine: Machine) -> dict[str, Any]:
 
 
 def _probe(plan: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    command = [sys.executable, "-m", "harness.probes", json.dumps(plan)]
+    command = [sys.executable, "-m", "harness.limits.probes", json.dumps(plan)]
     # The parent's sys.path, so that the same harness is found whichever way it was installed.
     paths = os.pathsep.join(path for path in sys.path if path)
     process = subprocess.Popen(

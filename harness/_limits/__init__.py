@@ -1,1 +1,0 @@
-"""The native probe of `harness.limits`: reads memory as fast as the processor can."""
