@@ -74,7 +74,7 @@ class Settings:
 
 def label(name: str, settings: Mapping[str, Any]) -> str:
     """`native[precision=float32]`: an implementation's name with the settings that make its row."""
-    inside = ",".join(f"{key}={_show(value)}" for key, value in sorted(settings.items()))
+    inside = ",".join(f"{key}={show(value)}" for key, value in sorted(settings.items()))
     return f"{name}[{inside}]" if inside else name
 
 
@@ -147,7 +147,8 @@ def _check(name: str, value: Any) -> None:
         raise ConfigurationError(f"setting {name}: expected {expected}, found {value!r}")
 
 
-def _show(value: Any) -> str:
+def show(value: Any) -> str:
+    """A setting's value as the command line takes it."""
     if isinstance(value, bool):
         return str(value).lower()
     return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)

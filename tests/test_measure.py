@@ -14,8 +14,9 @@ import pytest
 
 from harness import record, registry
 from harness.component import Variant
-from harness.measure import flip_settings, fuzz, launch, plan, run
+from harness.measure import flip_settings, fuzz, launch, plan, run, slow
 from harness.measure.calibration import Calibration
+from harness.measure.lane import Lane, reproduce
 from harness.measure.process import WorkerProcess
 from harness.measure.reference import References
 from harness.settings import ConfigurationError, Settings
@@ -29,6 +30,7 @@ def installed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ADVERSARIAL)
         patch.setenv("HARNESS_CACHE_FOLDER", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("HARNESS_DATA", str(tmp_path_factory.mktemp("data")))
         yield registry.discover()
     for name in [name for name in sys.modules if name.startswith("adversarial_plugin")]:
         del sys.modules[name]
@@ -252,6 +254,35 @@ def test_nothing_to_measure_is_an_error_that_says_why(installed, tmp_path):
         planned(installed, "honest", audio=tmp_path / "missing.wav")
 
 
+def test_a_row_too_slow_for_warm_calls_is_timed_cold_and_the_next_plan_says_so(installed, monkeypatch):
+    monkeypatch.setattr(slow, "COLD_ONLY_SECONDS", 0.0015)
+    found = measured(installed, "streams", "twice", "honest")
+    item = found["streams"]
+    assert item.outcome.kind == "measured"
+    assert item.parity[0].passed
+    assert item.samples.cold.wall_seconds > 0.0015
+    assert item.samples.blocks == ()
+    assert "only its first call is timed" in item.state["notes"][0]
+    assert found["honest"].samples.blocks
+    left = {out.implementation: out.reason for out in planned(installed, "streams", "honest").left_out}
+    assert "streams" in left
+    assert "one call takes 0.0 s, more than 0.0015 s: only its first call is timed" in left["streams"]
+    assert "honest" not in left
+    monkeypatch.setattr(slow, "COLD_ONLY_SECONDS", 10.0)
+    measured(installed, "streams", "twice")
+    assert planned(installed, "streams", "twice").left_out == ()
+
+
+def test_a_failure_names_every_setting_that_reproduces_it(installed):
+    made = planned(installed, "turns", "dead", settings=Settings(longest_audio=0.5, affinity=(0,), cache=True), launches=1, cases=("tiny",))
+    dead = next(row for row in made.planned if row.row == "dead")
+    target = SimpleNamespace(planned=dead, implementation=installed.implementations("sorting")["dead"], audio=None)
+    assert reproduce(target, 2) == "harness run sorting.dead --only parity --case tiny --seed 2 --cache true --longest-audio 0.5"
+    honest = next(row for row in planned(installed, "honest").planned if row.variant)
+    target = SimpleNamespace(planned=honest, implementation=installed.implementations("sorting")["honest"], audio="song.wav")
+    assert reproduce(target, 0) == "harness run sorting.honest --only parity --input FILE"
+
+
 # Rounds and noise.
 
 
@@ -279,13 +310,13 @@ class Obliging:
 
     def ask(self, command, patience, **arguments):
         if command == "block":
-            return {"wall_ns": 2_000_000 * arguments["calls"], "cpu_ns": 2_000_000 * arguments["calls"]}
+            return {"wall_ns": 2_000_000 * arguments["calls"], "cpu_ns": 2_000_000 * arguments["calls"], "after_ns": 0}
         return {"seed": 0, "digest": "same", "hidden_cpu_ns": 0, "mutated": ""}
 
 
 def rounds(installed, budget, kernel, seconds=(0.002, 0.002)):
-    target = SimpleNamespace(implementation=installed.implementations("sorting")["twice"])
-    lanes = [launch.Lane(target, worker=Obliging(), seconds=each, trusted={0: {"same"}}) for each in seconds]
+    target = SimpleNamespace(implementation=installed.implementations("sorting")["twice"], expected={0: {}})
+    lanes = [Lane(target, worker=Obliging(), seconds=each, trusted={0: {"same"}}) for each in seconds]
     launch._rounds(lanes, budget, kernel, random.Random(3))
     return [[(block.round, block.quiet) for block in lane.blocks] for lane in lanes]
 

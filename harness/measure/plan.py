@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.component import Approximate, Case, Component, Implementation
+from harness.measure import slow
 from harness.record import LeftOut, Plan, Planned
 from harness.registry import IMPLEMENTATIONS, Registry, unavailable
 from harness.settings import ConfigurationError, Settings
@@ -66,6 +67,9 @@ def plan(
     if not planned:
         reasons = "; ".join(dict.fromkeys(f"{out.component}.{out.implementation}: {out.reason}" for out in [*missing, *left_out]))
         raise ConfigurationError(f"nothing can be measured: {reasons or 'no case is selected'}")
+    known = slow.remembered(machine)
+    cold = [(row, known[slow.name_of(row)]) for row in planned if slow.name_of(row) in known]
+    left_out += [LeftOut(row.component, row.row, row.case, slow.reason(seconds)) for row, seconds in cold]
     now = datetime.datetime.now(datetime.UTC)
     session = f"{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
     # By case, the rows of a case together: they are measured interleaved.

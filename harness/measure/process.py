@@ -16,6 +16,7 @@ import psutil
 
 from harness import wire
 from harness.record import Outcome, OutcomeKind
+from harness.settings import ConfigurationError
 
 PRINTED_BYTES = 64 << 10
 PATIENCE_SECONDS = 120.0
@@ -39,6 +40,8 @@ class WorkerProcess:
     """
 
     def __init__(self, name: str, environment: Mapping[str, str], *, paths: Sequence[str] | None = None) -> None:
+        if sys.platform == "win32":
+            raise ConfigurationError("measuring needs Linux or macOS: on Windows run it inside WSL")
         self.name = name
         self._printed = bytearray()
         self._stopped = self._closed = self._busy = False

@@ -17,9 +17,11 @@ from typing import Any
 
 from harness.component import Outputs, Work
 from harness.machine import state
+from harness.measure import slow
 from harness.measure.calibration import Calibration
 from harness.measure.commit import commit_of
-from harness.measure.launch import Lane, Target, measure
+from harness.measure.lane import Lane, Target
+from harness.measure.launch import measure
 from harness.measure.plan import replaced
 from harness.measure.process import PATIENCE_SECONDS, WorkerFailed, pins
 from harness.measure.reference import References, no_outputs
@@ -108,6 +110,7 @@ def run(
                 for lane in lanes:
                     if lane.worker is not None:
                         lane.worker.kill()
+                slow.remember(plan.machine, {slow.name_of(lane.target.planned): lane.seconds for lane in lanes if lane.seconds})
             done += 1
     if progress is not None:
         progress(Progress(total, total, groups[-1][0].component, groups[-1][0].case, 0))
@@ -141,6 +144,7 @@ def _target(
         replaced=replaced(implementation, row.variant),
         expected=expected,
         environment=pins(asked.threads, environment),
+        affinity=asked.affinity or (),
         audio=str(audio) if audio else None,
         memory_limit=memory_limit,
     )

@@ -1,0 +1,151 @@
+"""A lane: one row in one launch, its process, what was measured of it, and whether its outputs are right."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.component import Approximate, Component, Implementation, Outputs
+from harness.measure.process import PATIENCE_SECONDS, WorkerFailed, WorkerProcess
+from harness.measure.trust import Witness
+from harness.parity import ParityResult, compare, not_finite
+from harness.record import Block, Outcome, Planned
+from harness.settings import show
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one lane runs: a planned row, the code behind it, and the environment of its process.
+
+    replaced: policies that its variant replaces. expected: reference outputs by seed, or the outcome of their absence.
+    paths: sys.path of the worker, None for the harness's own. control: "" for a row that is judged.
+    """
+
+    planned: Planned
+    component: Component
+    implementation: Implementation
+    component_value: str
+    implementation_value: str
+    distribution: str
+    replaced: Mapping[str, Approximate]
+    expected: Mapping[int, Outputs] | Outcome
+    environment: Mapping[str, str]
+    affinity: Sequence[int] = ()
+    audio: str | None = None
+    memory_limit: int | None = None
+    paths: Sequence[str] | None = None
+    control: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.planned.component}.{self.planned.row}"
+
+
+@dataclass
+class Lane:
+    """A row in this launch: its process, and what was measured of it so far."""
+
+    target: Target
+    patience: float = PATIENCE_SECONDS
+    worker: WorkerProcess | None = None
+    outcome: Outcome = field(default_factory=Outcome)
+    parity: tuple[ParityResult, ...] = ()
+    loaded: dict[str, Any] = field(default_factory=dict)
+    cold: dict[str, Any] = field(default_factory=dict)
+    work: dict[str, Any] | None = None
+    seconds: float = 0.0  # of one warm call
+    blocks: list[Block] = field(default_factory=list)
+    calls: list[float] = field(default_factory=list)
+    chunks: list[tuple[float, ...]] = field(default_factory=list)
+    trusted: dict[int, set[str]] = field(default_factory=dict)  # digests of outputs whose parity was established, by seed
+    witness: Witness = field(default_factory=Witness)
+    notes: list[str] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+    done: bool = False
+    clock: str = ""
+
+    def __post_init__(self) -> None:
+        self.clock = self.target.implementation.clock
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        assert self.worker is not None
+        return self.worker.ask(command, self.patience, **arguments)
+
+    def end(self, outcome: Outcome | None = None) -> None:
+        """No more of this row in this launch; its process goes."""
+        if outcome is not None:
+            self.outcome = outcome
+        self.done = True
+        if self.worker is not None:
+            problem = self.worker.close(min(self.patience, 10.0))
+            self.notes += [problem] if problem else []
+
+    def distrust(self, reason: str) -> WorkerFailed:
+        return WorkerFailed(Outcome("untrusted", f"{self.target.name}: {reason}"))
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """What goes wrong in one row is that row's outcome; the others go on."""
+        try:
+            yield
+        except WorkerFailed as failure:
+            self.end(failure.outcome)
+
+
+def judge_outputs(lane: Lane, seed: int, outputs: Outputs, where: str) -> None:
+    """Judge outputs; a row that is wrong is recorded, and not timed."""
+    target, planned = lane.target, lane.target.planned
+    assert not isinstance(target.expected, Outcome)
+    expected = target.expected[seed]
+    place = f"{target.name}, case {planned.case}, seed {seed}, {where}"
+    again = f"reproduce: {reproduce(target, seed)}"
+    if (bad := not_finite(outputs)) is not None and not_finite(expected) is None:
+        lane.end(Outcome("not finite", f"{place}: output {bad[0]!r} is NaN at {list(bad[1])}; {again}"))
+        return
+    empty = [name for name, array in outputs.items() if array.size == 0 and name in expected and expected[name].size]
+    if empty:
+        lane.end(Outcome("empty output", f"{place}: output {empty[0]!r} is empty, expected shape {expected[empty[0]].shape}; {again}"))
+        return
+    results = tuple(
+        result if result.passed else _told(result, f"{place}: {result.message}; {again}")
+        for result in compare(expected, outputs, target.component.policy, replaced=target.replaced)
+    )
+    lane.parity = _worst(lane.parity, results)
+    if not all(result.passed for result in results):
+        lane.end()
+
+
+def reproduce(target: Target, seed: int) -> str:
+    """The command that compares this row on this seed alone."""
+    planned = target.planned
+    declared = any(dict(variant.settings) == dict(planned.variant) for variant in target.implementation.variants)
+    case = f"--case {planned.case} --seed {seed}" if target.audio is None else "--input FILE"
+    given = {name: value for name, value in planned.settings.items() if not (declared and name in planned.variant)}
+    turned = "".join(f" --{name.replace('_', '-')} {show(value)}" for name, value in sorted(given.items()))
+    return f"harness run {planned.component}.{planned.implementation} --only parity {case}{turned}"
+
+
+def _told(result: ParityResult, message: str) -> ParityResult:
+    return dataclasses.replace(result, message=message)
+
+
+def _worst(old: Sequence[ParityResult], new: Sequence[ParityResult]) -> tuple[ParityResult, ...]:
+    """For each output the result that says most against it."""
+    found = {result.output: result for result in old}
+    for result in new:
+        before = found.get(result.output)
+        if before is None or (before.passed and (not result.passed or _distance(result) > _distance(before))):
+            found[result.output] = result
+    return tuple(found.values())
+
+
+def _distance(result: ParityResult) -> float:
+    return result.measured.get("max_abs_difference", 0.0)
+
+
+def judge_inputs(lane: Lane, answer: Mapping[str, Any]) -> None:
+    if answer["mutated"] and not lane.done:
+        lane.end(Outcome("untrusted", f"{lane.target.name}: a call changed {answer['mutated']}; run() must leave its inputs as they are"))

@@ -1,0 +1,319 @@
+"""What a worker does with one implementation: make inputs, load, call and time it, keep outputs for checking.
+
+The clocks are bound before any plugin is imported. Timed outputs are made real inside the timer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gc
+import hashlib
+import importlib
+import importlib.metadata
+import os
+import random
+import resource
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from time import perf_counter_ns, process_time_ns, thread_time_ns
+from typing import Any
+
+import numpy as np
+
+from harness import clock, memory, wire
+from harness.component import Component, Implementation, Inputs, Outputs, Run
+from harness.settings import Settings
+
+SWEEP_BYTES = 64 << 20
+MESSAGE_CHARACTERS = 4000
+
+
+class Runner:
+    """One implementation under one set of settings, and the inputs it is called with. Each public method is a command."""
+
+    def __init__(self) -> None:
+        self._inputs: dict[int, Inputs] = {}
+        self._input_digests: dict[int, str] = {}
+        self._context: contextlib.AbstractContextManager[Run] | None = None
+        self._kept: tuple[int, dict[str, np.ndarray]] | None = None
+        self._after_block: tuple[int, int] | None = None
+        self._random = random.Random()
+
+    def prepare(self, *, component: str, case: str | None, seeds: list[int], audio: str | None, seed: int) -> dict[str, Any]:
+        """Import the component and make the inputs of a case, or of an audio file."""
+        self._component: Component = _attribute(component)
+        self._random.seed(seed)
+        self._case, self._audio = case, audio
+        for number in seeds:
+            self._inputs[number] = self._make(number)
+            self._input_digests[number] = _digest(self._inputs[number])
+        work = None
+        if self._component.work is not None and seeds:
+            least = self._component.work(self._inputs[seeds[0]])
+            work = {"operations": float(least.operations), "bytes": float(least.bytes), "precision": least.precision}
+        return {"work": work}
+
+    def load(
+        self, *, implementation: str, settings: dict[str, Any], affinity: list[int] | None = None, memory_limit: int | None = None
+    ) -> dict[str, Any]:
+        """Import the implementation and enter its load(), timed together."""
+        if affinity:
+            _pin(affinity)
+        if memory_limit is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
+        gc.collect()
+        base = memory.rss()
+        wall, cpu = perf_counter_ns(), _cpu_ns()
+        found: Implementation = _attribute(implementation)
+        self._context = found.load(Settings(**settings))
+        self._run = self._context.__enter__()
+        wall, cpu = perf_counter_ns() - wall, _cpu_ns() - cpu
+        if not callable(self._run):
+            raise TypeError(f"load() must give a function run(inputs), found {type(self._run).__name__}")
+        self._watch = clock.Stopwatch(found.clock)
+        # The frameworks' own objects stay: a full collection of them in the middle of a block is not the implementation's cost.
+        gc.collect()
+        gc.freeze()
+        return {
+            "wall_ns": wall,
+            "cpu_ns": cpu,
+            "base_bytes": base,
+            "loaded_bytes": memory.rss(),
+            "file": getattr(sys.modules.get(implementation.partition(":")[0]), "__file__", None) or "",
+            "native": _native_hash(found),
+        }
+
+    def cold(self, *, seed: int) -> dict[str, Any]:
+        """The first call of this process, with the caches swept and the peak of memory started anew."""
+        swept = np.ones(SWEEP_BYTES, np.uint8)
+        del swept
+        unreset = memory.reset_peak_rss()
+        memory.reset_device_peak()
+        answer, outputs = self._timed(seed)
+        answer |= {"peak_bytes": memory.peak_rss(), "peak_since_start": unreset, "device_peak": memory.device_peak()}
+        joined = self._joined(outputs)
+        try:
+            answer["produced"] = float(self._component.produced(self._inputs[seed], joined))
+        except Exception as error:  # outputs may lack what it reads: parity says so first
+            answer["unproduced"] = f"{type(error).__name__}: {error}"[:MESSAGE_CHARACTERS]
+        return {**answer, "outputs": joined, "mutated": self._mutated([seed])}
+
+    def outputs(self, *, seeds: list[int]) -> dict[str, Any]:
+        """One call per seed. All outputs are held until the last call has returned: a buffer that is written again shows."""
+        timed = [self._timed(seed) for seed in seeds]
+        joined = [self._joined(outputs) for _, outputs in timed]
+        return {"wall_ns": [answer["wall_ns"] for answer, _ in timed], "outputs": joined, "mutated": self._mutated(seeds)}
+
+    def block(self, *, calls: int) -> dict[str, Any]:
+        """Consecutive calls timed together, on inputs in random order; one of the outputs is kept."""
+        order = self._random.choices(list(self._inputs), k=calls)
+        # Half of the time the last output is kept (is it finished when run returns?), else any (does a later call change it?).
+        keep = self._random.choice((calls - 1, self._random.randrange(calls)))
+        sequence, run, kept = [self._inputs[seed] for seed in order], self._run, None
+        self._kept = None
+        children = _children_cpu_ns()
+        self._watch.start()
+        for index, inputs in enumerate(sequence):
+            outputs = _real(run(inputs))
+            if index == keep:
+                kept = outputs
+        wall, cpu = self._watch.elapsed()
+        self._after_block = (process_time_ns(), thread_time_ns())
+        cpu += _children_cpu_ns() - children
+        return {"wall_ns": wall, "cpu_ns": cpu, "after_ns": self._keep(order[keep], kept)}
+
+    def calls(self, *, count: int, seconds: float) -> dict[str, Any]:
+        """Up to `count` calls within `seconds`, one stamp per call, and per chunk where outputs come in chunks."""
+        stamps, chunks, spent, cpu = [], [], 0, _cpu_ns()
+        self._kept = None
+        for _ in range(count):
+            seed = self._random.choice(list(self._inputs))
+            inputs, watch, run = self._inputs[seed], self._watch, self._run
+            arrivals: list[int] = []
+            watch.start()
+            outputs = _real(run(inputs), watch, arrivals)
+            stamp = watch.elapsed().wall_ns
+            stamps.append(stamp)
+            if arrivals:
+                chunks.append(arrivals)
+            spent += stamp
+            if spent > seconds * 1e9:
+                break
+        self._after_block = (process_time_ns(), thread_time_ns())
+        cpu = _cpu_ns() - cpu
+        after = self._keep(seed, outputs)
+        return {"calls_ns": np.array(stamps, np.int64), "chunks_ns": chunks, "cpu_ns": cpu, "after_ns": after}
+
+    def check(self, *, inputs: bool) -> dict[str, Any]:
+        """The kept output's digest, the processor time other threads took since the block, and whether the inputs were changed."""
+        assert self._kept is not None
+        assert self._after_block is not None
+        seed, outputs = self._kept
+        answer = {"seed": seed, "digest": _digest(outputs), "mutated": self._mutated(list(self._inputs)) if inputs else ""}
+        process, thread = self._after_block
+        hidden = (process_time_ns() - process) - (thread_time_ns() - thread)
+        return {**answer, "hidden_cpu_ns": max(0, hidden)}
+
+    def kept(self) -> dict[str, Any]:
+        """The kept output itself."""
+        assert self._kept is not None
+        return {"seed": self._kept[0], "outputs": self._kept[1]}
+
+    def fresh(self, *, calls: int) -> dict[str, Any]:
+        """Calls on inputs never seen before, beside calls on known ones: replayed results are much faster on the known."""
+        known, unseen = [], []
+        for _ in range(calls):
+            seed = self._random.choice(list(self._inputs))
+            known.append(self._timed(seed)[0]["wall_ns"])
+            self._inputs[-1] = self._make(self._random.randrange(1000, 1 << 30))
+            _digest(self._inputs[-1])  # reads them, so that they are as warm as the known ones
+            unseen.append(self._timed(-1)[0]["wall_ns"])
+            del self._inputs[-1]
+        return {"known_ns": known, "fresh_ns": unseen}
+
+    def run(self, *, inputs: dict[str, Any]) -> dict[str, Any]:
+        """One call on the given inputs; an exception is part of the answer."""
+        before = _digest(inputs)
+        try:
+            outputs = _joined_chunks(_real(self._run(inputs)))
+        except Exception as error:
+            return {"refused": f"{type(error).__name__}: {error}"[:MESSAGE_CHARACTERS]}
+        return {"outputs": _sendable(outputs), "mutated": "" if _digest(inputs) == before else "its inputs"}
+
+    def state(self) -> dict[str, Any]:
+        """What really runs here: versions, BLAS kernels, threads, affinity, device memory."""
+        from harness.machine.state import blas
+
+        affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        return {
+            "python": sys.version.split()[0],
+            "numpy": np.__version__,
+            "pools": [dataclasses.asdict(pool) for pool in blas()],
+            "threads": threading.active_count(),
+            "affinity": affinity,
+            "device_peak": memory.device_peak(),
+        }
+
+    def close(self) -> dict[str, Any]:
+        """Leave the load() context."""
+        context, self._context = self._context, None
+        if context is not None:
+            context.__exit__(None, None, None)
+        return {}
+
+    def _make(self, seed: int) -> Inputs:
+        if self._audio is None:
+            assert self._case is not None
+            return self._component.case(self._case).make(seed)
+        import soundfile
+
+        if self._component.from_audio is None:
+            raise ValueError(f"component {self._component.name} takes no audio input")
+        samples, rate = soundfile.read(self._audio, dtype="float32", always_2d=True)
+        return self._component.from_audio(np.ascontiguousarray(samples.T), int(rate))
+
+    def _timed(self, seed: int) -> tuple[dict[str, Any], Any]:
+        arrivals: list[int] = []
+        inputs, children = self._inputs[seed], _children_cpu_ns()
+        self._watch.start()
+        outputs = _real(self._run(inputs), self._watch, arrivals)
+        wall, cpu = self._watch.elapsed()
+        return {"wall_ns": wall, "cpu_ns": cpu + _children_cpu_ns() - children, "arrivals_ns": arrivals}, outputs
+
+    def _joined(self, outputs: Any) -> dict[str, np.ndarray]:
+        return _sendable(_joined_chunks(outputs))
+
+    def _keep(self, seed: int, outputs: Any) -> int:
+        """Copy an output at once: what is not in the array when run returns does not count. Nanoseconds that took."""
+        started = perf_counter_ns()
+        self._kept = seed, {name: np.array(value) for name, value in self._joined(outputs).items()}
+        return perf_counter_ns() - started
+
+    def _mutated(self, seeds: list[int]) -> str:
+        changed = [seed for seed in seeds if _digest(self._inputs[seed]) != self._input_digests[seed]]
+        return f"the inputs of seed {changed[0]}" if changed else ""
+
+
+def _real(result: Any, watch: clock.Stopwatch | None = None, arrivals: list[int] | None = None) -> Any:
+    """The result as arrays that hold their values: a dict, or a list of dicts where it came in chunks (stamped)."""
+    if isinstance(result, Mapping):
+        return {name: value if type(value) is np.ndarray else np.asarray(value) for name, value in result.items()}
+    if not isinstance(result, Iterable):
+        raise TypeError(f"run() must return named outputs or yield chunks of them, found {type(result).__name__}")
+    chunks = []
+    for chunk in result:
+        if not isinstance(chunk, Mapping):
+            raise TypeError(f"run() must yield chunks of named outputs, found {type(chunk).__name__}")
+        chunks.append(_real(chunk))
+        if watch is not None and arrivals is not None:
+            arrivals.append(watch.elapsed().wall_ns)
+    return chunks
+
+
+def _joined_chunks(outputs: Any) -> dict[str, np.ndarray]:
+    if isinstance(outputs, dict):
+        return outputs
+    names = dict.fromkeys(name for chunk in outputs for name in chunk)
+    return {name: np.concatenate([chunk[name] for chunk in outputs if name in chunk]) for name in names}
+
+
+def _sendable(outputs: Outputs) -> dict[str, np.ndarray]:
+    """The outputs, after their sizes and dtypes are checked and before anything copies them."""
+    for name, value in outputs.items():
+        if not isinstance(name, str):
+            raise TypeError(f"names of outputs must be strings, found {name!r}")
+        if value.dtype.kind not in wire.KINDS:
+            raise TypeError(f"output {name!r}: expected numbers, found dtype {value.dtype}")
+    total = sum(value.nbytes for value in outputs.values())
+    if total > wire.MAX_ARRAY_BYTES:
+        shapes = {name: value.shape for name, value in outputs.items()}
+        raise ValueError(f"expected outputs of at most {wire.MAX_ARRAY_BYTES} bytes, found {total} in {shapes}")
+    return dict(outputs)
+
+
+def _digest(values: Any) -> str:
+    """BLAKE2 over names, dtypes, shapes and bytes."""
+    state = hashlib.blake2b(digest_size=16)
+    arrays: list[np.ndarray] = []
+    state.update(repr(wire.encode(dict(values), arrays)).encode())
+    for array in arrays:
+        state.update(f"{array.dtype.str}{array.shape}".encode())
+        if array.nbytes:
+            state.update(wire.raw(array))
+    return state.hexdigest()
+
+
+def _cpu_ns() -> int:
+    return process_time_ns() + _children_cpu_ns()
+
+
+def _children_cpu_ns() -> int:
+    """Processor time of child processes that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return int((usage.ru_utime + usage.ru_stime) * 1e9)
+
+
+def _pin(affinity: list[int]) -> None:
+    if not hasattr(os, "sched_setaffinity"):
+        raise OSError(f"affinity {affinity}: this system cannot bind a process to CPUs; leave the setting out")
+    try:
+        os.sched_setaffinity(0, affinity)
+    except OSError:
+        raise ValueError(f"affinity: expected CPUs out of {sorted(os.sched_getaffinity(0))}, found {affinity}") from None
+
+
+def _native_hash(found: Implementation) -> str:
+    from harness.registry import native_hash
+
+    return native_hash(found.requires.native) if found.requires.native else ""
+
+
+def _attribute(target: str) -> Any:
+    """The object of an entry point's value, `package.module:NAME`."""
+    module, _, name = target.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
