@@ -196,13 +196,18 @@ def _record(
         outcome=lane.outcome,
         parity=lane.parity,
         exact=row.exact,
-        floor=floor(Work(**lane.work), threads, _device(lane)) if floor is not None and lane.work else None,
+        floor=floor(_work(lane.work, row), threads, _device(lane)) if floor is not None and lane.work else None,
         commit=commit.name,
         commit_date_ms=commit.date_ms,
         dirty=commit.dirty,
         environment={**here, **target.environment, **_environment(lane.state)},
         control=target.control,
     )
+
+
+def _work(least: Mapping[str, Any], row: Planned) -> Work:
+    """The least work of a call; a row that computes in another precision on purpose is held against that precision's ceiling."""
+    return Work(**{**least, "precision": row.variant.get("precision", least["precision"])})
 
 
 def samples(lane: Lane) -> Samples:
