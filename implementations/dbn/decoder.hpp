@@ -1,9 +1,9 @@
 // The best path through one bar length, equal to madmom's in every decision and its log-probability in every bit.
 //
-// Fast: scores in fixed point, where adding is exact and a whole chain costs one addition. Only the best score of each entry is
-// kept; the path is found by computing segment after segment again, last one first. All scores are upper bounds. So if at each
-// decision on the path the others' bounds lie below what the path is really worth, by more than madmom's own rounding, madmom
-// decides the same. Exact: madmom's own sums, for what cannot be certified (ties, no possible path, scores out of range).
+// Fast: scores in fixed point, where adding is exact and a whole chain costs one addition. They are upper bounds. The forward pass
+// keeps one byte of each score at a chain's end; from the best state at the end, these bytes lead back to the few paths that could be
+// worth as much. If the best of them is, by madmom's sums, worth more than the bound of any other, madmom finds the same path.
+// Exact: madmom's own sums, for what cannot be certified (ties, no possible path, scores out of range).
 #pragma once
 
 #include "kernel.hpp"
@@ -74,10 +74,11 @@ Decoded decode_exact(const Model& model, const Densities& densities, Forward for
 template <class Value>
 struct Units {
     static constexpr double whole = static_cast<double>(std::numeric_limits<Value>::max());
-    static constexpr Value high = static_cast<Value>(0.38 * whole), low = static_cast<Value>(-0.15 * whole), most_gain = static_cast<Value>(0.25 * whole),
-                           floor = static_cast<Value>(-0.40 * whole), least_gain = static_cast<Value>(-0.19 * whole),
-                           no_transition = static_cast<Value>(-0.30 * whole);
+    static constexpr Value high = static_cast<Value>(0.25 * whole), low = static_cast<Value>(-0.15 * whole),
+                           most_gain = static_cast<Value>(0.20 * whole), floor = static_cast<Value>(-0.38 * whole),
+                           least_gain = static_cast<Value>(-0.27 * whole), no_transition = static_cast<Value>(-0.30 * whole);
     static constexpr bool small = sizeof(Value) == 4;
+    static constexpr int level_shift = small ? 20 : 34;  // a quarter of a nat
     static constexpr Rounding rounding{small ? 0x1p22 : 0x1p36, small ? 90.0 : 8192.0, small ? 32.0 : 8192.0, static_cast<double>(least_gain),
                                        static_cast<double>(most_gain)};
     static constexpr const char* name = small ? "fixed32" : "fixed64";
@@ -93,12 +94,14 @@ struct Functions {
 template <class Value>
 class FixedDecoder {
     using U = Units<Value>;
-    static constexpr int64_t LONGEST_SEGMENT = 2048, SHORT_SEGMENT = 512;  // frames; each segment but the first has a checkpoint
-    static constexpr double TIE = 1e-4;  // a gap that looks like a tie, for which more bits would be in vain
+    static constexpr int64_t LONGEST_SEGMENT = 512;  // frames
+    static constexpr double TIE = 1e-4;               // nats; what is as close as that looks like a tie: more bits would be in vain
 
-    struct Decision {
+    // An entry of a path that could be the best: the score it must have for that, the entry after it, and how much less would be
+    // enough without the second best way from there to the end.
+    struct Node {
         Entry entry;
-        double best, gap;  // units: the score the entry was chosen for, before its density, and how far the next best lies below
+        int64_t score, next, lead;
     };
 
   public:
@@ -106,6 +109,7 @@ class FixedDecoder {
         : model_(model),
           densities_(densities),
           functions_(functions),
+          step_(std::min(FIXED_BLOCK, model.shortest)),
           stride_(model.longest + std::min(LONGEST_SEGMENT, densities.frames) + FIXED_BLOCK),
           lengths_(*std::max_element(model.heads, model.heads + chains(model))),
           scores_(static_cast<size_t>(chains(model) * stride_)),
@@ -113,19 +117,22 @@ class FixedDecoder {
           gains_of_chain_(static_cast<size_t>(chains(model))),
           scratch_(static_cast<size_t>(model.tempi) * FIXED_BLOCK),
           rows_{scores_.data(), stride_, -model.longest} {
+        const int64_t blocks = (densities.frames + step_ - 1) / step_;
+        best_.reset(new Value[blocks * step_ * model.beats]);
+        levels_.reset(new uint8_t[blocks * step_ * chains(model) + FIXED_BLOCK]);
         round_transitions();
         place_gains();
     }
 
-    // Nothing if a score is out of range or a decision cannot be certified.
+    // Nothing if a score is out of range or the best path is not certain.
     std::optional<Decoded> decode() {
-        if (!run_all()) return std::nullopt;
-        const std::vector<Decision> path = trace();
-        if (path.empty()) return std::nullopt;
-        return certify(path);
+        if (!run()) return std::nullopt;
+        std::optional<Decoded> decoded = search();
+        if (decoded && !certify(*decoded)) return std::nullopt;
+        return decoded;
     }
 
-    bool looks_like_a_tie() const { return tie_; }
+    bool looks_like_a_tie() const { return static_cast<double>(lead_) <= TIE * U::rounding.units_per_nat; }
 
   private:
     void round_transitions() {
@@ -149,142 +156,140 @@ class FixedDecoder {
         }
     }
 
-    // The whole forward pass: checkpoints, offsets, and the scores of the last segment.
-    bool run_all() {
-        int64_t begin = 0;
-        while (true) {
+    // The forward pass, in segments: at the start of each, scores are brought down by the best of them.
+    bool run() {
+        const int64_t segment = std::max(LONGEST_SEGMENT / step_, int64_t{1}) * step_;
+        for (int64_t begin = 0; begin < densities_.frames;) {
             offsets_.push_back(begin == 0 ? 0 : offsets_.back() + bring_down(begin));
+            if (std::abs(offsets_.back()) > std::numeric_limits<int64_t>::max() / 4) return false;
             begins_.push_back(begin);
-            if (!find_gains(begin)) return false;
-            if (begin == 0)
-                enter_first();
-            else
-                copy_live_scores(begin, checkpoint(begins_.size() - 1), true);
-            const int64_t end = std::min(begin + LONGEST_SEGMENT, densities_.frames);
-            const int64_t reached = functions_.run(model_, fixed(begin, U::low, U::high), rows_, begin, end);
-            if (reached == densities_.frames) return true;
-            if (static_cast<int64_t>(begins_.size()) > 8 + densities_.frames / SHORT_SEGMENT) return false;  // too many checkpoints
-            begin = reached;
+            const int64_t from = begin - model_.longest, count = std::min(stride_, densities_.frames + FIXED_BLOCK - from);
+            for (int beat = 0; beat < std::min(model_.beats, 2); ++beat)
+                if (!functions_.gains(densities_, U::rounding, beat, from, count, lengths_, gain_scratch_.data(),
+                                      gain_rows_.data() + beat * (lengths_ + 1)))
+                    return false;
+            if (begin == 0)  // every chain is under way, from any of its states
+                for (int64_t c = 0; c < chains(model_); ++c) std::memcpy(rows_.at(c, from), gains_of_chain_[c], model_.longest * sizeof(Value));
+            const Fixed<Value> fixed{transitions_.data(), gains_of_chain_.data(), from, U::floor, U::low, U::high, scratch_.data(),
+                                     best_.get(), levels_.get(), U::level_shift};
+            begin = functions_.run(model_, fixed, rows_, begin, std::min(begin + segment, densities_.frames));
         }
-    }
-
-    void run_again(size_t segment) {
-        const int64_t begin = begins_[segment];
-        rows_.first_frame = begin - model_.longest;
-        find_gains(begin);
-        if (segment == 0)
-            enter_first();
-        else
-            copy_live_scores(begin, checkpoint(segment), false);
-        functions_.run(model_, fixed(begin, std::numeric_limits<Value>::min(), std::numeric_limits<Value>::max()), rows_, begin, begins_[segment + 1]);
-    }
-
-    Fixed<Value> fixed(int64_t begin, Value low, Value high) {
-        return Fixed<Value>{transitions_.data(), gains_of_chain_.data(), begin - model_.longest, U::floor, low, high, scratch_.data()};
-    }
-
-    bool find_gains(int64_t begin) {
-        const int64_t from = begin - model_.longest, count = std::min(stride_, densities_.frames + FIXED_BLOCK - from);
-        bool in_range = true;
-        for (int beat = 0; beat < std::min(model_.beats, 2); ++beat)
-            in_range &= functions_.gains(densities_, U::rounding, beat, from, count, lengths_, gain_scratch_.data(),
-                                         gain_rows_.data() + beat * (lengths_ + 1));
-        return in_range;
-    }
-
-    // Before frame 0 every chain is under way, from any of its states.
-    void enter_first() {
-        for (int64_t c = 0; c < chains(model_); ++c) std::memcpy(rows_.at(c, -model_.longest), gains_of_chain_[c], model_.longest * sizeof(Value));
+        return true;
     }
 
     // Moves the scores of the chains under way before `begin` to the front of the rows, the best of them to 0; returns its score.
-    double bring_down(int64_t begin) {
+    int64_t bring_down(int64_t begin) {
         Value best = std::numeric_limits<Value>::min();
-        for_live_scores(begin, [&](Value* scores, int count) { best = std::max(best, *std::max_element(scores, scores + count)); });
         const int64_t moved = begin - model_.longest - rows_.first_frame;
-        for_live_scores(begin, [&](Value* scores, int count) {
-            for (int i = 0; i < count; ++i) scores[i - moved] = scores[i] < U::floor + best ? U::floor : scores[i] - best;
-        });
-        rows_.first_frame += moved;
-        return static_cast<double>(best);
-    }
-
-    template <class Visit>
-    void for_live_scores(int64_t begin, Visit visit) {
         for (int64_t c = 0; c < chains(model_); ++c) {
             const int interval = model_.intervals[c % model_.tempi];
-            visit(rows_.at(c, begin - interval), interval);
+            const Value* scores = rows_.at(c, begin - interval);
+            best = std::max(best, *std::max_element(scores, scores + interval));
         }
-    }
-
-    Value* checkpoint(size_t segment) {
-        if (checkpoints_.size() < segment) {
-            int64_t states = 0;
-            for (int i = 0; i < model_.tempi; ++i) states += model_.intervals[i];
-            checkpoints_.emplace_back(new Value[states * model_.beats]);
+        for (int64_t c = 0; c < chains(model_); ++c) {
+            const int interval = model_.intervals[c % model_.tempi];
+            Value* scores = rows_.at(c, begin - interval);
+            for (int i = 0; i < interval; ++i) scores[i - moved] = scores[i] < U::floor + best ? U::floor : scores[i] - best;
         }
-        return checkpoints_[segment - 1].get();
+        rows_.first_frame += moved;
+        return best;
     }
 
-    void copy_live_scores(int64_t begin, Value* saved, bool save) {
-        for_live_scores(begin, [&](Value* scores, int count) {
-            std::memcpy(save ? saved : scores, save ? scores : saved, count * sizeof(Value));
-            saved += count;
-        });
+    // Follows all paths whose bounds come close to the best from the end to the start, latest entry first, until one is left.
+    std::optional<Decoded> search() {
+        const int64_t entries = densities_.frames / model_.shortest + 16;
+        const int64_t close = 4 * entries + static_cast<int64_t>(0.01 * U::rounding.units_per_nat);
+        std::vector<Node> nodes{best_end(close)};
+        std::vector<int64_t> open{0};
+        int64_t complete = -1;
+        size_t segment = begins_.size() - 1;
+        while (!open.empty()) {
+            const auto latest = std::max_element(open.begin(), open.end(), [&](int64_t a, int64_t b) { return nodes[a].entry.frame < nodes[b].entry.frame; });
+            const int64_t index = *latest;
+            *latest = open.back();
+            open.pop_back();
+            const auto [frame, beat, tempo] = nodes[index].entry;
+            if (frame < 0) {
+                complete = complete < 0 ? index : better(nodes, complete, index);
+                continue;
+            }
+            while (frame < begins_[segment]) --segment;
+            const int64_t block = frame / step_ * model_.beats + beat, lane = frame % step_, score = nodes[index].score;
+            const int64_t best = best_[block * step_ + lane] + offsets_[segment];
+            const uint8_t* levels = levels_.get() + block * model_.tempi * step_ + lane;
+            for (int source = model_.sources[2 * tempo]; source < model_.sources[2 * tempo + 1]; ++source) {
+                const int64_t before = score - transitions_[static_cast<int64_t>(source) * model_.tempi + tempo];
+                if (best - (int64_t{levels[source * step_]} << U::level_shift) < before - close) continue;
+                const Entry entry{frame - model_.intervals[source], beat_before(model_, beat), source};
+                nodes.push_back(Node{entry, before - gain(entry), index, close});
+                const auto same = std::find_if(open.begin(), open.end(), [&](int64_t i) {
+                    return nodes[i].entry.frame == entry.frame && nodes[i].entry.tempo == source && nodes[i].entry.beat == entry.beat;
+                });
+                if (same == open.end())
+                    open.push_back(static_cast<int64_t>(nodes.size()) - 1);
+                else
+                    *same = better(nodes, *same, static_cast<int64_t>(nodes.size()) - 1);
+            }
+            if (static_cast<int64_t>(nodes.size()) > 64 * entries) {
+                lead_ = 0;  // too many paths are alike
+                return std::nullopt;
+            }
+        }
+        // The chains that are under way in frame 0 have the score 0.
+        if (complete < 0 || nodes[complete].score != 0) return std::nullopt;
+        Decoded decoded{{}, 0, U::name};
+        lead_ = close;
+        for (int64_t i = complete; i >= 0; i = nodes[i].next) {
+            decoded.entries.push_back(nodes[i].entry);
+            lead_ = std::min(lead_, nodes[i].lead);
+        }
+        std::reverse(decoded.entries.begin(), decoded.entries.end());
+        return decoded;
     }
 
-    // The decisions of the best path, last one first: at its end, and at each of its entries. Empty if a decision is none.
-    std::vector<Decision> trace() {
-        Best best{U::floor + U::least_gain};
-        Entry entry{};
+    // Of two ways to the end the one that is worth more: the entry can do with a lower score.
+    static int64_t better(std::vector<Node>& nodes, int64_t a, int64_t b) {
+        if (nodes[b].score < nodes[a].score) std::swap(a, b);
+        nodes[a].lead = std::min(nodes[a].lead, nodes[b].score - nodes[a].score);
+        return a;
+    }
+
+    Node best_end(int64_t close) {
+        Value best = U::floor + U::least_gain, second = best;
+        Entry entry{0, 0, 0};
         for (int beat = 0; beat < model_.beats; ++beat)
             for (int tempo = 0; tempo < model_.tempi; ++tempo)
-                for (int64_t t = densities_.frames - model_.intervals[tempo]; t < densities_.frames; ++t)
-                    if (best.take(*rows_.at(chain(model_, beat, tempo), t))) entry = Entry{t, beat, tempo};
-        size_t segment = begins_.size() - 1;
-        std::vector<Decision> path;
-        while (true) {
-            tie_ = best.gap() <= TIE / 100 * U::rounding.units_per_nat && best.score > U::floor;
-            if (tie_ || best.gap() == 0) return {};
-            path.push_back(Decision{entry, static_cast<double>(best.score) + offsets_[segment], static_cast<double>(best.gap())});
-            if (entry.frame < 0) return path;
-            while (entry.frame < begins_[segment]) run_again(--segment);
-            const int beat = beat_before(model_, entry.beat);
-            best = Best{U::floor};
-            int source = 0;
-            for (int s = model_.sources[2 * entry.tempo]; s < model_.sources[2 * entry.tempo + 1]; ++s)
-                if (best.take(*rows_.at(chain(model_, beat, s), entry.frame - model_.intervals[s]) + transitions_[s * model_.tempi + entry.tempo]))
-                    source = s;
-            entry = Entry{entry.frame - model_.intervals[source], beat, source};
-        }
+                for (int64_t t = densities_.frames - model_.intervals[tempo]; t < densities_.frames; ++t) {
+                    const Value score = *rows_.at(chain(model_, beat, tempo), t);
+                    second = std::max(second, std::min(score, best));
+                    if (score > best) entry = Entry{t, beat, tempo};
+                    best = std::max(best, score);
+                }
+        end_ = best + offsets_.back();
+        return Node{entry, end_ - gain(entry), -1, std::min<int64_t>(close, int64_t{best} - second)};
     }
 
-    struct Best {
-        Value score, second;
+    Value gain(const Entry& entry) {
+        const int length = model_.heads[chain(model_, entry.beat, entry.tempo)];
+        Value found[1 + GAIN_PADDING];
+        gain_row_.assign(static_cast<size_t>(length + 1), nullptr);
+        gain_row_[length] = found;
+        functions_.gains(densities_, U::rounding, entry.beat, entry.frame, 1, length, gain_scratch_.data(), gain_row_.data());
+        return found[0];
+    }
 
-        explicit Best(Value least) : score(least), second(least) {}
-        bool take(Value candidate) {
-            const bool better = candidate > score;
-            second = std::max(second, better ? score : candidate);
-            if (better) score = candidate;
-            return better;
-        }
-        Value gap() const { return score - second; }
-    };
-
-    // The path and its log-probability, if madmom takes each of its decisions. Its own score is computed as madmom does; any other
-    // path is worth at most what fixed point says, or, as madmom sums it up, that and its rounding.
-    std::optional<Decoded> certify(const std::vector<Decision>& path) {
-        constexpr double ROUNDING = std::numeric_limits<double>::epsilon() / 2;
+    // Whether madmom finds this path: by its sums it is worth more than any other path can be, by fixed point and its rounding.
+    bool certify(Decoded& decoded) const {
         const auto [per_nat, impossible_beat, impossible_no_beat, least, most] = U::rounding;
-        double score = model_.log_initial, no_beat = score;      // no_beat: what fixed-point scores are relative to
-        double magnitude = 1e4, no_beat_magnitude = 0;           // of what any possible path adds up to, with room for one more frame
+        double score = model_.log_initial, no_beat = score;  // no_beat: what fixed-point scores are relative to
+        double magnitude = 1e4, no_beat_magnitude = 0;       // of what a possible path adds up to, with some to spare
         int64_t t = 0;
-        for (size_t i = path.size(); i-- > 0;) {
-            const auto& [entry, best, gap] = path[i];
-            const int64_t end = i > 0 ? path[i - 1].entry.frame : densities_.frames;
-            const int64_t head_end = entry.frame + model_.heads[chain(model_, entry.beat, entry.tempo)];
-            const double* head = densities_.head(entry.beat);
+        for (size_t i = decoded.entries.size(); i-- > 0;) {
+            const auto [frame, beat, tempo] = decoded.entries[i];
+            const int64_t end = i > 0 ? decoded.entries[i - 1].frame : densities_.frames;
+            const int64_t head_end = frame + model_.heads[chain(model_, beat, tempo)];
+            const double* head = densities_.head(beat);
+            if (frame >= 0) score += model_.log_transitions[decoded.entries[i + 1].tempo * static_cast<int64_t>(model_.tempi) + tempo];
             for (; t < end; ++t) {
                 const double none = densities_.by_class[0][t], bounded = none > -impossible_no_beat ? none : -impossible_no_beat;
                 score += t < head_end ? head[t] : none;
@@ -292,21 +297,16 @@ class FixedDecoder {
                 no_beat_magnitude += std::abs(bounded);
                 magnitude += std::max({size(none), size(densities_.by_class[1][t]), size(densities_.by_class[2][t])});
             }
-            if (i > 0) score += model_.log_transitions[entry.tempo * static_cast<int64_t>(model_.tempi) + path[i - 1].entry.tempo];
-            const double frames = static_cast<double>(t), entries = frames / model_.shortest + 8;
-            const double rounding = ROUNDING * ((frames + entries) * (magnitude + entries * 50) + frames * no_beat_magnitude);
-            const double excess = best / per_nat + no_beat - score;
-            if (!(gap / per_nat > excess + rounding && excess >= -rounding)) {
-                tie_ = gap / per_nat <= TIE;
-                return std::nullopt;
-            }
         }
-        Decoded decoded{{}, score, U::name};
-        for (const Decision& decision : path) decoded.entries.push_back(decision.entry);
-        return decoded;
+        decoded.log_probability = score;
+        const double frames = static_cast<double>(densities_.frames), entries = frames / model_.shortest + 8;
+        const double rounding = std::numeric_limits<double>::epsilon() / 2 *
+                                ((frames + entries) * (magnitude + entries * 50) + frames * no_beat_magnitude);
+        const double excess = static_cast<double>(end_) / per_nat + no_beat - score;
+        return static_cast<double>(lead_) / per_nat > excess + rounding && excess >= -rounding;
     }
 
-    // How much a density can add to the rounding of a possible path: what lies below the bound is no rival.
+    // How much a density can add to the rounding of a possible path; one below the bound is no rival.
     static double size(double density) {
         return density > -std::numeric_limits<double>::infinity() ? std::min(std::abs(density), 8192.0) : 0;
     }
@@ -314,18 +314,19 @@ class FixedDecoder {
     const Model& model_;
     const Densities& densities_;
     const Functions<Value> functions_;
-    const int64_t stride_;
+    const int64_t step_, stride_;
     const int lengths_;
     std::vector<Value> scores_, transitions_;
     std::vector<double> gain_scratch_;
-    std::vector<Value*> gain_rows_;              // (2, lengths + 1)
+    std::vector<Value*> gain_rows_, gain_row_;   // (2, lengths + 1), (length + 1)
     std::vector<const Value*> gains_of_chain_;
-    std::vector<std::unique_ptr<Value[]>> gains_, checkpoints_;
+    std::vector<std::unique_ptr<Value[]>> gains_;
     std::vector<Value> scratch_;
-    std::vector<int64_t> begins_;                // of the segments
-    std::vector<double> offsets_;                // by how much the scores of each segment were brought down
+    std::unique_ptr<Value[]> best_;
+    std::unique_ptr<uint8_t[]> levels_;
+    std::vector<int64_t> begins_, offsets_;      // of the segments: first frame, and by how much their scores were brought down
     Rows<Value> rows_;
-    bool tie_ = false;
+    int64_t end_ = 0, lead_ = std::numeric_limits<int64_t>::max();  // the best path's score, and by how much it leads
 };
 
 enum class Method { fixed32, fixed64, exact };

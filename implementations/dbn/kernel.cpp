@@ -6,6 +6,11 @@
 
 #include <cstring>
 #include <limits>
+#include <type_traits>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace {
 
@@ -257,44 +262,81 @@ void enter_fixed(const Model& model, const Fixed<Value>& fixed, int tempo, const
     }
 }
 
+// FIXED_BLOCK numbers that are not negative, those above 255 as 255.
+template <class Value>
+void to_bytes(const Value* from, uint8_t* to) {
+    for (int i = 0; i < FIXED_BLOCK; ++i) to[i] = static_cast<uint8_t>(from[i] < 255 ? from[i] : 255);
+}
+
+#if defined(__SSE2__)
+void to_bytes(const int32_t* from, uint8_t* to) {  // these are below 2^15, too
+    static_assert(FIXED_BLOCK == 16, "");
+    const __m128i* four = reinterpret_cast<const __m128i*>(from);
+    const __m128i low = _mm_packs_epi32(_mm_loadu_si128(four), _mm_loadu_si128(four + 1));
+    const __m128i high = _mm_packs_epi32(_mm_loadu_si128(four + 2), _mm_loadu_si128(four + 3));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(low, high));
+}
+#endif
+
+// Copies the scores of the chains that lead to `beat` in `frame` and the next frames into the scratch, and keeps what is kept of them.
+template <class Value>
+void take_scores(const Model& model, const Fixed<Value>& fixed, const Rows<Value>& rows, int beat, int64_t frame, int step) {
+    using Whole = Simd<Value>;
+    using Natural = typename Simd<std::make_unsigned_t<Value>>::Vector;
+    constexpr int VECTORS = FIXED_BLOCK / Whole::LANES;
+    const int64_t before = static_cast<int64_t>(beat == 0 ? model.beats - 1 : beat - 1) * model.tempi;
+    const int64_t block = frame / step * model.beats + beat;
+    typename Whole::Vector best[VECTORS];
+    for (int v = 0; v < VECTORS; ++v) best[v] = typename Whole::Vector{} + std::numeric_limits<Value>::min();
+    for (int tempo = 0; tempo < model.tempi; ++tempo) {
+        const Value* from = rows.at(before + tempo, frame - model.intervals[tempo]);
+        for (int v = 0; v < VECTORS; ++v) {
+            const typename Whole::Vector score = Whole::load(from + v * Whole::LANES);
+            Whole::store(fixed.scratch + tempo * FIXED_BLOCK + v * Whole::LANES, score);
+            best[v] = score > best[v] ? score : best[v];
+        }
+    }
+    Value best_lanes[FIXED_BLOCK];
+    for (int v = 0; v < VECTORS; ++v) Whole::store(best_lanes + v * Whole::LANES, best[v]);
+    std::memcpy(fixed.best + block * step, best_lanes, step * sizeof(Value));
+    uint8_t* levels = fixed.levels + block * model.tempi * step;  // rows of `step`, written FIXED_BLOCK at a time, first to last
+    for (int tempo = 0; tempo < model.tempi; ++tempo, levels += step) {
+        Value below[FIXED_BLOCK];
+        for (int v = 0; v < VECTORS; ++v) {
+            const Natural score = (Natural)Whole::load(fixed.scratch + tempo * FIXED_BLOCK + v * Whole::LANES);
+            Whole::store(below + v * Whole::LANES, (typename Whole::Vector)(((Natural)best[v] - score) >> fixed.level_shift));
+        }
+        to_bytes(below, levels);
+    }
+}
+
 template <class Value>
 int64_t fixed(const Model& model, const Fixed<Value>& fixed, const Rows<Value>& rows, int64_t begin, int64_t end) {
     constexpr int TARGETS = 4;
     const int step = smaller(FIXED_BLOCK, model.shortest);
-    int64_t period_end = begin + model.longest;
-    Value of_period = std::numeric_limits<Value>::min();
+    Value of_block = fixed.low, of_last_block = fixed.low;
     for (int64_t frame = begin; frame < end; frame += step) {
         Value highest[FIXED_BLOCK];
         for (int lane = 0; lane < FIXED_BLOCK; ++lane) highest[lane] = std::numeric_limits<Value>::min();
         for (int beat = 0; beat < model.beats; ++beat) {
-            const int64_t before = static_cast<int64_t>(beat == 0 ? model.beats - 1 : beat - 1) * model.tempi;
-            for (int tempo = 0; tempo < model.tempi; ++tempo)
-                std::memcpy(fixed.scratch + tempo * FIXED_BLOCK, rows.at(before + tempo, frame - model.intervals[tempo]),
-                            FIXED_BLOCK * sizeof(Value));
+            take_scores(model, fixed, rows, beat, frame, step);
             for (int tempo = 0; tempo < model.tempi;) {
                 const int64_t chain = static_cast<int64_t>(beat) * model.tempi + tempo;
                 const Value* const* gain = fixed.gains + chain;
                 Value* out = rows.at(chain, frame);
-                const int left = model.tempi - tempo;
-                if (left >= TARGETS) {
+                if (tempo + TARGETS <= model.tempi) {
                     enter_fixed<TARGETS>(model, fixed, tempo, gain, frame, out, rows.stride, highest);
                     tempo += TARGETS;
-                } else if (left >= 4) {
-                    enter_fixed<4>(model, fixed, tempo, gain, frame, out, rows.stride, highest);
-                    tempo += 4;
                 } else {
                     enter_fixed<1>(model, fixed, tempo, gain, frame, out, rows.stride, highest);
                     tempo += 1;
                 }
             }
         }
-        for (int lane = 0; lane < step; ++lane) of_period = highest[lane] > of_period ? highest[lane] : of_period;
-        const bool is_period = frame + step >= period_end;
-        if (of_period > fixed.high || (is_period && of_period < fixed.low)) return frame + step < end ? frame + step : end;
-        if (is_period) {
-            period_end = frame + step + model.longest;
-            of_period = std::numeric_limits<Value>::min();
-        }
+        of_last_block = of_block;
+        of_block = std::numeric_limits<Value>::min();
+        for (int lane = 0; lane < step; ++lane) of_block = highest[lane] > of_block ? highest[lane] : of_block;
+        if (of_block > fixed.high || (of_block < fixed.low && of_last_block < fixed.low)) return frame + step < end ? frame + step : end;
     }
     return end;
 }

@@ -58,6 +58,12 @@ struct Fixed {
     Value floor;                // the least score at an entry
     Value low, high;            // where the best scores should stay
     Value* scratch;             // (tempi, FIXED_BLOCK)
+    // What is kept of the scores of the chains that end before each frame, for step = min(FIXED_BLOCK, shortest) and the beat they
+    // lead to: the best of all tempi (frame / step, beat, frame % step), and how many times 2^level_shift each one at least lies
+    // below that, up to 255 (frame / step, beat, tempo, frame % step).
+    Value* best;
+    uint8_t* levels;
+    int level_shift;
 };
 
 // How gains become whole numbers, and what stands for impossible densities.
