@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from harness import profile, registry, targets, verdict
+from harness import profile, project, registry, targets, verdict
 from harness.machine import Machine, this_machine
 from harness.profile import Profile
 from harness.record import Plan, Record, Store, default_folder
@@ -40,10 +39,10 @@ class Context:
             folder = self.registry.entry(name).folder
             if folder is not None and (folder / "targets.toml").is_file():
                 found += targets.load(folder / "targets.toml", component, self.registry.implementations(name).values(), names)
-        project = _project_file()
-        if project is not None:
+        path = project.find()
+        if path is not None:
             known = {name: (item, self.registry.implementations(name).values()) for name, item in self.registry.components.items()}
-            found += [target for target in targets.load_overrides(project, known, names) if target.component in wanted]
+            found += [target for target in targets.load_overrides(path, known, names) if target.component in wanted]
         return tuple(found)
 
     def judge(self, plan: Plan | None, records: Sequence[Record], targets: Iterable[Target], *, rejudge: bool = False) -> Verdicts:
@@ -57,8 +56,3 @@ def gather(*, profile_name: str | None = None, given: Settings | None = None) ->
     chosen = profile.choose(machine, profile_name, folders=profile.project_folders())
     settings, origin = profile.settings_for(chosen, cli=given)
     return Context(registry.discover(), machine, chosen, settings, origin, Store(default_folder()))
-
-
-def _project_file() -> Path | None:
-    start = Path.cwd()
-    return next((folder / "pyproject.toml" for folder in (start, *start.parents) if (folder / "pyproject.toml").is_file()), None)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from harness import project
 from harness.parity import ParityResult
 from harness.settings import ConfigurationError, Settings, label
 
@@ -233,11 +234,14 @@ class Store:
     def read(self, session: str) -> tuple[Plan | None, list[Record]]:
         """The plan and the records of a session. An unfinished last line (a killed run) is left out; other damage is an error."""
         path = self.folder / f"{session}.jsonl"
+        # Asked for by name: a session is a file here, never a way out of the folder.
+        if session not in self.sessions():
+            known = ", ".join(self.sessions()[-5:]) or "none"
+            raise RecordError(f"no session {session!r} in {self.folder}; latest: {known}")
         try:
             text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            known = ", ".join(self.sessions()[-5:]) or "none"
-            raise RecordError(f"no session {session!r} in {self.folder}; latest: {known}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecordError(f"{path}: expected lines of JSON, found {error}; delete the file or restore it") from None
         plan, records = None, []
         for number, line in enumerate(_whole_lines(text), 1):
             item = from_json(line, where=f"{path}:{number}")
@@ -250,11 +254,8 @@ class Store:
 
 def default_folder(start: Path | None = None) -> Path:
     """`.harness/records` of the project around `start` (its nearest pyproject.toml), else the platform's data folder."""
-    start = Path.cwd() if start is None else start
-    for folder in (start, *start.parents):
-        if (folder / "pyproject.toml").is_file():
-            return folder / ".harness" / "records"
-    return data_folder() / "records"
+    path = project.find(start)
+    return data_folder() / "records" if path is None else path.parent / ".harness" / "records"
 
 
 def data_folder() -> Path:

@@ -17,13 +17,12 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import metrics
+from harness import metrics, project
 from harness.component import Approximate, Component, Implementation, Metric, Parity
 from harness.settings import ConfigurationError, Settings, label
 
@@ -82,11 +81,9 @@ def load_overrides(
     path: Path, components: Mapping[str, tuple[Component, Iterable[Implementation]]], profiles: Collection[str]
 ) -> tuple[Target, ...]:
     """The targets in [tool.harness.targets] of a pyproject.toml, by component; none without that table."""
-    table: Any = _read(path)
-    for name in ("tool", "harness", "targets"):
-        table = table.get(name, {})
-        if not isinstance(table, dict):
-            raise TargetError(f"{path}: [tool.harness.targets]: expected a table, found {table!r}")
+    table = project.table(path).get("targets", {})
+    if not isinstance(table, dict):
+        raise TargetError(f"{path}: [tool.harness.targets]: expected a table, found {table!r}")
     found: list[Target] = []
     for name, entries in table.items():
         if name not in components:
@@ -115,9 +112,9 @@ def in_force(targets: Iterable[Target], profiles: Sequence[str]) -> tuple[Target
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise TargetError(f"{path}: expected a readable TOML file, found: {error}") from None
+        return project.read_toml(path)
+    except ConfigurationError as error:
+        raise TargetError(str(error)) from None
 
 
 def _targets(

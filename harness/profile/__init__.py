@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import project
 from harness.machine import Machine
-from harness.profile.file import Definition, Fact, Margin, load, read_toml, settings_of
+from harness.profile.file import Definition, Fact, Margin, load, settings_of
 from harness.profile.predicates import unmet
 from harness.settings import ConfigurationError, Settings, from_environment
 
@@ -97,17 +98,13 @@ def load_all(folders: Iterable[Path] = ()) -> dict[str, Definition]:
 
 def project_folders(start: Path | None = None) -> tuple[Path, ...]:
     """The folder that `[tool.harness] profiles` names in the nearest pyproject.toml around `start`, relative to that file."""
-    start = Path.cwd() if start is None else start
-    for folder in (start, *start.parents):
-        project = folder / "pyproject.toml"
-        if project.is_file():
-            named = read_toml(project).get("tool", {}).get("harness", {}).get("profiles")
-            if named is None:
-                return ()
-            if not isinstance(named, str):
-                raise ConfigurationError(f"{project}: [tool.harness] profiles: expected the name of a folder, found {named!r}")
-            return (folder / named,)
-    return ()
+    path = project.find(start)
+    named = project.table(path).get("profiles")
+    if path is None or named is None:
+        return ()
+    if not isinstance(named, str):
+        raise ConfigurationError(f"{path}: [tool.harness] profiles: expected the name of a folder, found {named!r}")
+    return (path.parent / named,)
 
 
 def settings_for(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.profile.predicates import checked
+from harness.project import read_toml
 from harness.settings import ConfigurationError, Settings
 
 THREADS = ("physical", "performance")
@@ -83,14 +83,6 @@ def load(file: Path) -> Definition:
 
 
 # Checks of one file: ValueError names the key.
-
-
-def read_toml(file: Path) -> dict[str, Any]:
-    """The tables of a file; ConfigurationError names it and the line that is wrong."""
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{file}: {error}") from None
 
 
 def settings_of(values: Mapping[str, Any], *, threads: int) -> Settings:
