@@ -32,7 +32,7 @@ def table(path: Path | None) -> Mapping[str, Any]:
     unknown = sorted(set(found) - set(KEYS))
     if unknown:
         raise ConfigurationError(f"{path}: [tool.harness]: unknown key {', '.join(map(repr, unknown))}; known: {', '.join(KEYS)}")
-    return found
+    return dict(found)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -17,11 +17,13 @@ import resource
 import sys
 import threading
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from time import perf_counter_ns, process_time_ns, thread_time_ns
 from typing import Any
 
 import numpy as np
 
+from harness import audio as own_audio
 from harness import clock, memory, wire
 from harness.component import Component, Implementation, Inputs, Outputs, Run
 from harness.settings import Settings
@@ -207,12 +209,9 @@ class Runner:
         if self._audio is None:
             assert self._case is not None
             return self._component.case(self._case).make(seed)
-        import soundfile
-
         if self._component.from_audio is None:
             raise ValueError(f"component {self._component.name} takes no audio input")
-        samples, rate = soundfile.read(self._audio, dtype="float32", always_2d=True)
-        return self._component.from_audio(np.ascontiguousarray(samples.T), int(rate))
+        return self._component.from_audio(*own_audio.read(Path(self._audio)))
 
     def _timed(self, seed: int) -> tuple[dict[str, Any], Any]:
         arrivals: list[int] = []

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.audio import read
 from harness.component import Approximate, Case, Component, Implementation
 from harness.measure import slow
 from harness.record import LeftOut, Plan, Planned
@@ -45,6 +46,7 @@ def plan(
         raise ConfigurationError(f"launches: expected at least 1, found {launches}")
     chosen = {name: _with_reference(registry, name, items) for name, items in registry.select(patterns).items()}
     _check_cases(registry, chosen, cases)
+    own = "" if audio is None else audio_case(audio)
     lanes = [settings.merged(values) for values in _combinations(sweep or {})]
     planned: list[Planned] = []
     missing: list[LeftOut] = [*_broken(registry, patterns)]
@@ -54,9 +56,9 @@ def plan(
         if audio is not None and component.from_audio is None:
             if patterns:
                 raise ConfigurationError(f"component {name} takes no audio input; leave it out or leave --input out")
-            left_out.append(LeftOut(name, "", audio_case(audio), "takes no audio input"))
+            left_out.append(LeftOut(name, "", own, "takes no audio input"))
             continue
-        names, later = ((audio_case(audio),), []) if audio is not None else _cases(component, cases, thorough)
+        names, later = ((own,), []) if own else _cases(component, cases, thorough)
         left_out += later
         for item in implementations:
             reason = unavailable(item)
@@ -94,11 +96,9 @@ def reference_settings(reference: Implementation, row: Settings) -> Settings:
 
 
 def audio_case(audio: Path) -> str:
-    """The case name of a user's file: its content, never its name."""
-    try:
-        return f"input-{hashlib.sha256(audio.read_bytes()).hexdigest()[:12]}"
-    except OSError as error:
-        raise ConfigurationError(f"--input {audio}: expected a readable audio file, found {error.strerror or error}") from None
+    """The case name of a user's file: its content, never its name. ConfigurationError where it is not audio."""
+    read(audio)
+    return f"input-{hashlib.sha256(audio.read_bytes()).hexdigest()[:12]}"
 
 
 def _with_reference(registry: Registry, component: str, items: Sequence[Implementation]) -> list[Implementation]:
