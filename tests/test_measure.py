@@ -300,7 +300,7 @@ class Steps:
 
 
 def calibration(*seconds):
-    return Calibration(kernel=lambda: None, clock=Steps(*[1.0] * 8, *seconds))
+    return Calibration(kernel=lambda: None, clock=Steps(*[1.0] * 8, *seconds), runs=1)
 
 
 class Obliging:

@@ -7,6 +7,9 @@ from time import perf_counter
 
 import numpy as np
 
+RUNS = 5
+"""Of so many runs in a row the median counts, after one that only warms caches and clock: after a pause the first takes twice as long."""
+
 TOLERANCE = 1.25
 """A round is quiet while the kernel takes at most this much of its usual time."""
 
@@ -14,17 +17,21 @@ TOLERANCE = 1.25
 class Calibration:
     """Times the kernel and remembers. `usual` is the lower quartile of all its times in the session: noise only adds."""
 
-    def __init__(self, kernel: Callable[[], object] | None = None, clock: Callable[[], float] = perf_counter) -> None:
-        self._kernel, self._clock = kernel or _kernel(), clock
+    def __init__(self, kernel: Callable[[], object] | None = None, clock: Callable[[], float] = perf_counter, runs: int = RUNS) -> None:
+        self._kernel, self._clock, self._runs = kernel or _kernel(), clock, runs
         self._times: list[float] = []
         for _ in range(8):
             self()
 
     def __call__(self) -> float:
-        """Run the kernel once: seconds on the wall."""
-        started = self._clock()
+        """Run the kernel: seconds on the wall."""
         self._kernel()
-        self._times.append(self._clock() - started)
+        times = []
+        for _ in range(self._runs):
+            started = self._clock()
+            self._kernel()
+            times.append(self._clock() - started)
+        self._times.append(float(np.median(times)))
         return self._times[-1]
 
     @property
