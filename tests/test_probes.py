@@ -10,7 +10,8 @@ import scipy.fft
 import scipy.linalg.blas
 import threadpoolctl
 
-from harness import probes, state
+from harness.limits import probes
+from harness.machine import state
 
 torch = pytest.importorskip("torch")
 
