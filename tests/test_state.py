@@ -60,6 +60,8 @@ def test_what_a_system_does_not_tell_stays_unknown() -> None:
 def test_each_disturbance_is_named(disturbed: dict, reason: str) -> None:
     assert re.search(reason, State(cpus=4, **disturbed).busy_reason() or "")
     assert State(cpus=4, pressure_percent=9.0, steal_percent=1.0, others_cpus=0.2).busy_reason() is None
+    assert State(cpus=4, pressure_percent=90.0, others_cpus=0.2).busy_reason() is None, "our own workers waited for each other"
+    assert "kept 0.9 of 4 CPUs busy" in (State(cpus=4, pressure_percent=1.0, others_cpus=0.9).busy_reason() or "")
 
 
 def test_several_disturbances_are_all_named() -> None:

@@ -60,7 +60,8 @@ class State:
     def busy_reason(self) -> str | None:
         """Why times measured now would be noisy, or None on a quiet machine."""
         reasons = []
-        if self.pressure_percent is not None and self.pressure_percent > PRESSURE_PERCENT:
+        # Our own workers wait for each other too, when they start side by side: where it is known who was busy, that decides.
+        if self.others_cpus is None and self.pressure_percent is not None and self.pressure_percent > PRESSURE_PERCENT:
             reasons.append(f"CPU pressure {self.pressure_percent:.0f} % (quiet: at most {PRESSURE_PERCENT:.0f} %)")
         if self.steal_percent is not None and self.steal_percent > STEAL_PERCENT:
             reasons.append(f"the hypervisor took {self.steal_percent:.1f} % of the CPU time (quiet: at most {STEAL_PERCENT:.0f} %)")
