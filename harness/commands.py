@@ -160,6 +160,8 @@ def _measured(options: argparse.Namespace, context: Context, plan: Plan) -> Sequ
                 progress=lambda p: show(f"{p.component} {p.case}, launch {p.launch + 1}", p.done / p.total),
                 floor=limits.floor(ceilings) if ceilings else None,
                 seeds=measure.SEEDS if options.seed is None else (options.seed,),
+                # Who asks for the long cases has time for them: narrow intervals of slow rows need more rounds.
+                seconds=measure.SESSION_SECONDS * (6 if options.thorough else 1) * options.launches / 3,
             )
     except KeyboardInterrupt:
         sys.stderr.write("harness: interrupted; judging what was measured\n")

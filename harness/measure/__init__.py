@@ -3,6 +3,6 @@
 from harness.measure.effects import Flip, flip_settings
 from harness.measure.fuzz import Failure, Fuzzed, fuzz
 from harness.measure.plan import plan
-from harness.measure.session import SEEDS, Progress, run
+from harness.measure.session import SEEDS, SESSION_SECONDS, Progress, run
 
-__all__ = ["SEEDS", "Failure", "Flip", "Fuzzed", "Progress", "flip_settings", "fuzz", "plan", "run"]
+__all__ = ["SEEDS", "SESSION_SECONDS", "Failure", "Flip", "Fuzzed", "Progress", "flip_settings", "fuzz", "plan", "run"]
