@@ -13,7 +13,7 @@
 #include <mutex>
 
 #include "dispatch.hpp"
-#include "kernel.hpp"
+#include "plan.hpp"
 #include "threads.hpp"
 
 namespace nb = nanobind;
@@ -55,39 +55,13 @@ const Level& level_named(const std::string& wanted) {
 using Window = nb::ndarray<const double, nb::shape<2048>, nb::c_contig, nb::device::cpu>;
 using Filterbank = nb::ndarray<const float, nb::shape<1024, -1>, nb::c_contig, nb::device::cpu>;
 
-// What does not change between calls: one per window and sample rate.
-struct Plan {
-    std::vector<double> window;
-    Bands bands;
-    double hop;
-};
-
-std::shared_ptr<Plan> make_plan(Window window, Filterbank filterbank, double hop) {
-    if (!(hop > 0)) throw std::invalid_argument("hop: expected a number of samples above 0, found " + std::to_string(hop));
-    auto plan = std::make_shared<Plan>();
-    plan->window.assign(window.data(), window.data() + kFrame);
-    plan->hop = hop;
-    Bands& bands = plan->bands;
-    const auto count = static_cast<int32_t>(filterbank.shape(1));
-    bands.low = kFrame / 2;
-    for (int32_t band = 0; band < count; ++band) {
-        const auto at = [&](int32_t bin) { return filterbank.data()[static_cast<int64_t>(bin) * count + band]; };
-        int32_t first = 0, last = kFrame / 2;
-        while (first < last && at(first) == 0) ++first;
-        while (last > first && at(last - 1) == 0) --last;
-        bands.first.push_back(first);
-        bands.offset.push_back(static_cast<int32_t>(bands.weight.size()));
-        for (int32_t bin = first; bin < last; ++bin) bands.weight.push_back(at(bin));
-        bands.low = std::min(bands.low, first);
-        bands.high = std::max(bands.high, last);
-    }
-    bands.offset.push_back(static_cast<int32_t>(bands.weight.size()));
-    return plan;
+std::shared_ptr<plan::Plan> make_plan(Window window, Filterbank filterbank, double hop, const std::string& level) {
+    return std::make_shared<plan::Plan>(level_named(level), hop, window.data(), filterbank.data(), static_cast<int32_t>(filterbank.shape(1)));
 }
 
 // One pool for the process, remade when a call asks for another number of threads; calls take turns. It is never destroyed: a process
 // that ends has no use for joining sleeping threads, and a forked child, which has none of them, could not.
-bool compute(const Level& level, const Job& job, int threads) {
+bool compute(const plan::Plan& plan, const Job& job, int threads) {
     static std::mutex turn;
     static ThreadPool* pool = nullptr;
     static pid_t owner = 0;
@@ -101,13 +75,14 @@ bool compute(const Level& level, const Job& job, int threads) {
         pool = nullptr;
         pool = new ThreadPool(threads);
     }
+    const Level& level = *plan.level;
     const int64_t blocks = (job.frames + level.frames - 1) / level.frames;
     const int64_t chunk = std::max<int64_t>(1, std::min<int64_t>(64 / level.frames, blocks * job.stems / (threads * 4)));
     const int64_t chunks = (blocks + chunk - 1) / chunk;
     std::atomic<bool> finite{true};
     pool->run(static_cast<int>(chunks * job.stems), [&](int i) {
         const int64_t stem = i / chunks, first = i % chunks * chunk;
-        if (!level.run(job, stem, first, std::min(first + chunk, blocks))) finite = false;
+        if (!level.run(plan.tables, job, stem, first, std::min(first + chunk, blocks))) finite = false;
     });
     return finite;
 }
@@ -115,26 +90,21 @@ bool compute(const Level& level, const Job& job, int threads) {
 template <class Sample> using Signals = nb::ndarray<const Sample, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Output = nb::ndarray<float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
-template <class Sample>
-bool spectrogram(const Plan& plan, Signals<Sample> signals, Output out, int threads, bool single, const std::string& level_name) {
-    const Level& level = level_named(level_name);
+template <class Sample> bool spectrogram(const plan::Plan& plan, Signals<Sample> signals, Output out, int threads, bool single) {
     if (threads < 1) throw std::invalid_argument("threads: expected 1 or more, found " + std::to_string(threads));
-    const auto frames = static_cast<size_t>(std::ceil(static_cast<double>(signals.shape(1)) / plan.hop));
-    if (out.shape(0) != signals.shape(0) || out.shape(1) != frames || out.shape(2) != static_cast<size_t>(plan.bands.count()))
+    const auto frames = static_cast<size_t>(std::ceil(static_cast<double>(signals.shape(1)) / plan.tables.hop));
+    if (out.shape(0) != signals.shape(0) || out.shape(1) != frames || out.shape(2) != static_cast<size_t>(plan.tables.bands))
         throw std::invalid_argument("out: expected shape (stems, ceil(samples / hop), bands)");
     Job job{};
     job.signals = signals.data();
     job.integer = std::is_same_v<Sample, int16_t>;
+    job.single = single;
     job.stems = static_cast<int64_t>(signals.shape(0));
     job.samples = static_cast<int64_t>(signals.shape(1));
-    job.frames = static_cast<int64_t>(out.shape(1));
-    job.hop = plan.hop;
-    job.window = plan.window.data();
-    job.bands = &plan.bands;
-    job.single = single;
+    job.frames = static_cast<int64_t>(frames);
     job.out = out.data();
     const nb::gil_scoped_release release;
-    return compute(level, job, threads);
+    return compute(plan, job, threads);
 }
 
 }  // namespace
@@ -143,14 +113,12 @@ NB_MODULE(_native, m) {
     m.attr("SOURCE_HASH") = SOURCE_HASH;
     m.attr("SOURCE_LIST") = SOURCE_LIST;
     m.def("levels", &dispatch::levels, "Dispatch levels that can run here, fastest first.");
-    nb::class_<Plan>(m, "Plan", "Window, filterbank and hop, prepared for the kernel.")
-        .def_prop_ro("bands", [](const Plan& plan) { return plan.bands.count(); });
-    m.def("plan", &make_plan, nb::arg("window"), nb::arg("filterbank"), nb::arg("hop"));
+    nb::class_<plan::Plan>(m, "Plan", "Window, filterbank and hop, prepared for one level.")
+        .def_prop_ro("bands", [](const plan::Plan& plan) { return plan.tables.bands; });
+    m.def("plan", &make_plan, nb::arg("window"), nb::arg("filterbank"), nb::arg("hop"), nb::arg("level"));
     const char* doc = "Fills `out`; False when a sample or a magnitude is not finite.";
-    m.def("spectrogram", &spectrogram<float>, nb::arg("plan"), nb::arg("signals"), nb::arg("out"), nb::arg("threads"), nb::arg("single"),
-          nb::arg("level"), doc);
-    m.def("spectrogram", &spectrogram<int16_t>, nb::arg("plan"), nb::arg("signals"), nb::arg("out"), nb::arg("threads"), nb::arg("single"),
-          nb::arg("level"), doc);
+    m.def("spectrogram", &spectrogram<float>, nb::arg("plan"), nb::arg("signals"), nb::arg("out"), nb::arg("threads"), nb::arg("single"), doc);
+    m.def("spectrogram", &spectrogram<int16_t>, nb::arg("plan"), nb::arg("signals"), nb::arg("out"), nb::arg("threads"), nb::arg("single"), doc);
     m.def(
         "log10_1p",
         [](nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu> in, nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu> out,

@@ -1,11 +1,17 @@
 // The pieces of a real 2048-point transform, written so that a lane is a frame: every operation is elementwise.
 // Signs: forward transform, W_n = exp(-2 pi i / n).
+//
+// The order of statements is part of the design. A core looks about one transform ahead, multiplications and additions use different
+// pipes, and each transform begins with the one and ends with the other. So every loop is turned: the end of a transform alternates with
+// the beginning of the next. On Zen 4 this alone is worth a seventh.
 #pragma once
 
+#include "kernel.hpp"
 #include "simd.hpp"
 
 // Not a hint: a call left standing keeps its captures in memory, to be read again after each store.
-#define INLINE inline __attribute__((always_inline))
+#define ALWAYS __attribute__((always_inline))
+#define INLINE inline ALWAYS
 
 namespace LEVEL {
 
@@ -14,7 +20,6 @@ template <class V> struct Complex {
 };
 template <class V> INLINE Complex<V> operator+(Complex<V> a, Complex<V> b) { return {a.re + b.re, a.im + b.im}; }
 template <class V> INLINE Complex<V> operator-(Complex<V> a, Complex<V> b) { return {a.re - b.re, a.im - b.im}; }
-template <class V> INLINE Complex<V> minus_i(Complex<V> a) { return {a.im, -a.re}; }
 // a + i b and a - i b
 template <class V> INLINE Complex<V> add_i(Complex<V> a, Complex<V> b) { return {a.re - b.im, a.im + b.re}; }
 template <class V> INLINE Complex<V> sub_i(Complex<V> a, Complex<V> b) { return {a.re + b.im, a.im - b.re}; }
@@ -23,124 +28,158 @@ template <class V> INLINE Complex<V> sub_i(Complex<V> a, Complex<V> b) { return 
 template <class V, class T> INLINE Complex<V> times(Complex<V> a, const T* w, const T* v) {
     return {fnma(a.im, same<V>(w[1]), a.re * same<V>(w[0])), fma(a.re, same<V>(v[1]), a.im * same<V>(v[0]))};
 }
-
 // a * (c + i s)
-template <class V> INLINE Complex<V> turn(Complex<V> a, V c, V s) { return {fnma(a.im, s, a.re * c), fma(a.re, s, a.im * c)}; }
+template <class V> INLINE Complex<V> turned(Complex<V> a, V c, V s) { return {fnma(a.im, s, a.re * c), fma(a.re, s, a.im * c)}; }
 
 constexpr double kHalfRoot = 0.70710678118654752440;  // sqrt(1/2)
 
-// 8-point complex transform in place; outputs in natural order. 44 additions, 8 fused.
-template <class V, class T> INLINE void dft8(Complex<V> (&a)[8]) {
-    const V h = keep(same<V>(T(kHalfRoot)));
-    const auto t0 = a[0] + a[4], t1 = a[0] - a[4], t2 = a[2] + a[6], t3 = a[2] - a[6];
-    const auto t4 = a[1] + a[5], t5 = a[1] - a[5], t6 = a[3] + a[7], t7 = a[3] - a[7];
-    const auto u0 = t0 + t2, u1 = t0 - t2, u2 = t4 + t6, u3 = t4 - t6;
-    a[0] = u0 + u2;
-    a[4] = u0 - u2;
-    a[2] = sub_i(u1, u3);
-    a[6] = add_i(u1, u3);
-    const auto v0 = sub_i(t1, t3), v1 = add_i(t1, t3), p = t5 - t7, q = t5 + t7;
-    const auto r = sub_i(p, q), s = add_i(p, q);  // W8 t5 + W8^3 t7 = h r,  W8^3 t5 + W8^9 t7 = -h s
-    a[1] = {fma(h, r.re, v0.re), fma(h, r.im, v0.im)};
-    a[5] = {fnma(h, r.re, v0.re), fnma(h, r.im, v0.im)};
-    a[3] = {fnma(h, s.re, v1.re), fnma(h, s.im, v1.im)};
-    a[7] = {fma(h, s.re, v1.re), fma(h, s.im, v1.im)};
+// An 8-point complex transform after its first additions, in four steps that come from two inputs each.
+template <class V> struct Eight {
+    Complex<V> t[8];
+
+    template <class In> INLINE void begin(int step, In in) {
+        const int i = step == 0 ? 0 : step == 1 ? 2 : step == 2 ? 1 : 3;
+        const Complex<V> a = in(i), b = in(i + 4);
+        t[2 * step] = a + b;
+        t[2 * step + 1] = a - b;
+    }
+
+    // out(k, output k); meanwhile(step), step = 0 .. 3, may begin the next transform in its place.
+    template <class Out, class Meanwhile> INLINE void end(V half_root, Out out, Meanwhile meanwhile) {
+        const auto u0 = t[0] + t[2], u1 = t[0] - t[2], u2 = t[4] + t[6], u3 = t[4] - t[6];
+        const auto v0 = sub_i(t[1], t[3]), v1 = add_i(t[1], t[3]), p = t[5] - t[7], q = t[5] + t[7];
+        out(0, u0 + u2);
+        out(4, u0 - u2);
+        meanwhile(0);
+        const auto r = sub_i(p, q), s = add_i(p, q);  // W8 t5 + W8^3 t7 = sqrt(1/2) r,  W8^3 t5 + W8^9 t7 = -sqrt(1/2) s
+        out(2, sub_i(u1, u3));
+        out(6, add_i(u1, u3));
+        meanwhile(1);
+        out(1, Complex<V>{fma(half_root, r.re, v0.re), fma(half_root, r.im, v0.im)});
+        out(5, Complex<V>{fnma(half_root, r.re, v0.re), fnma(half_root, r.im, v0.im)});
+        meanwhile(2);
+        out(3, Complex<V>{fnma(half_root, s.re, v1.re), fnma(half_root, s.im, v1.im)});
+        out(7, Complex<V>{fma(half_root, s.re, v1.re), fma(half_root, s.im, v1.im)});
+        meanwhile(3);
+    }
+};
+
+// Eight transforms: in(j, i) is input i of number j, out(j, k, output k).
+template <class V, class T, class In, class Out> INLINE void eight_times(In in, Out out) {
+    const V half_root = keep(same<V>(T(kHalfRoot)));
+    Eight<V> e;
+#pragma GCC unroll 4
+    for (int step = 0; step < 4; ++step) e.begin(step, [&](int i) ALWAYS { return in(0, i); });
+    for (int j = 0; j < 7; ++j)
+        e.end(
+            half_root, [&](int k, Complex<V> x) ALWAYS { out(j, k, x); },
+            [&](int step) ALWAYS { e.begin(step, [&](int i) ALWAYS { return in(j + 1, i); }); });
+    e.end(
+        half_root, [&](int k, Complex<V> x) ALWAYS { out(7, k, x); }, [](int) ALWAYS {});
 }
 
-// 32-point transform of real x(n) * w[n]. Of each pair k, 32 - k of its bins, which are conjugates, the one that needs no change of
-// sign: out(i, bin kResidues[i]). Bins 0 and 16 are the sum and the difference of the two numbers that packed(even, odd) receives.
-constexpr int kResidues[15] = {1, 5, 9, 13, 17, 21, 25, 29, 30, 22, 14, 6, 28, 12, 8};
+// 64-point complex transform of a row times its twiddles; out(c, d, output c + 8 d). `scratch` holds 64 complex registers.
+// Twiddles are applied where values are loaded, which balances multiplications against additions in both halves.
+template <class V, class T, class Out> INLINE void fft64(const T* row, const T* twiddle, const T* inner, T* scratch, Out out) {
+    constexpr int n = sizeof(V) / sizeof(T);
+    const T *twiddle2 = again(twiddle), *inner2 = again(inner);
+    const auto value = [](const T* from) ALWAYS { return Complex<V>{keep(load<V>(from)), keep(load<V>(from + n))}; };
+    eight_times<V, T>(
+        [&](int b, int i) ALWAYS {
+            const int at = 2 * (8 * i + b);
+            return times(value(row + n * at), twiddle + at, twiddle2 + at);
+        },
+        [&](int b, int c, Complex<V> x) ALWAYS {
+            store(scratch + 2 * n * (8 * c + b), x.re);
+            store(scratch + 2 * n * (8 * c + b) + n, x.im);
+        });
+    eight_times<V, T>(
+        [&](int c, int b) ALWAYS {
+            const int at = 2 * (8 * c + b);
+            const Complex<V> x = value(scratch + n * at);
+            return b ? times(x, inner + at, inner2 + at) : x;
+        },
+        out);
+}
 
 // cos(2 pi b / 32), b = 0..8; the sine is read backwards
-template <class T> constexpr T kCos32[9] = {T(1.0),
-                                                T(0.98078528040323044913),
-                                                T(0.92387953251128675613),
-                                                T(0.83146961230254523708),
-                                                T(0.70710678118654752440),
-                                                T(0.55557023301960222474),
-                                                T(0.38268343236508977173),
-                                                T(0.19509032201612826785),
-                                                T(0.0)};
+template <class T>
+constexpr T kCos32[9] = {T(1.0),
+                         T(0.98078528040323044913),
+                         T(0.92387953251128675613),
+                         T(0.83146961230254523708),
+                         T(0.70710678118654752440),
+                         T(0.55557023301960222474),
+                         T(0.38268343236508977173),
+                         T(0.19509032201612826785),
+                         T(0.0)};
 
-template <class T, class V, class X, class Out, class Packed> INLINE void real32(X x, const T* w, Out out, Packed packed) {
-    const T* w2 = again(w);
-    // n = 8 a + b: four-point transforms over a for each b, window fused with the first additions
+// A 32-point transform of real samples after its first four-point transforms: those of samples b, b + 8, b + 16, b + 24, b = 0 .. 7.
+template <class V, class T> struct Real32 {
     V y0[8], y2[8];
     Complex<V> y1[8];
-#pragma GCC unroll 8
-    for (int b = 0; b < 8; ++b) {
+
+    // x(n) * w[n], the window fused with the first additions
+    template <class X> INLINE void begin(int b, X x, const T* w, const T* w2) {
         const V p = x(b) * same<V>(w[b]), q = x(b + 8) * same<V>(w[b + 8]);
         const V x2 = x(b + 16), x3 = x(b + 24);
         const V s0 = fma(x2, same<V>(w[b + 16]), p), s1 = fma(x3, same<V>(w[b + 24]), q);
         y0[b] = s0 + s1;
         y2[b] = s0 - s1;
         y1[b] = {fnma(x2, same<V>(w2[b + 16]), p), fma(x3, same<V>(w2[b + 24]), -q)};
-        if (b) y1[b] = turn(y1[b], same<V>(kCos32<T>[b]), same<V>(-kCos32<T>[8 - b]));  // W32^b
+        if (b) y1[b] = turned(y1[b], same<V>(kCos32<T>[b]), same<V>(-kCos32<T>[8 - b]));  // W32^b
     }
-    dft8<V, T>(y1);
-#pragma GCC unroll 8
-    for (int m = 0; m < 8; ++m) out(m, y1[m]);
-    // bins 2, 10, 18, 26 are the four-point transform of (y2[b] - i y2[b + 4]) W16^b; their conjugates that of its conjugate
-    Complex<V> z[4];
-#pragma GCC unroll 4
-    for (int b = 0; b < 4; ++b) {
-        z[b] = {y2[b], y2[b + 4]};
-        if (b) z[b] = turn(z[b], same<V>(kCos32<T>[2 * b]), same<V>(kCos32<T>[8 - 2 * b]));
-    }
-    const auto t0 = z[0] + z[2], t1 = z[0] - z[2], t2 = z[1] + z[3], t3 = z[1] - z[3];
-    out(8, t0 + t2);
-    out(9, add_i(t1, t3));
-    out(10, t0 - t2);
-    out(11, sub_i(t1, t3));
-    // bins 0, 4, ...: eight-point transform of the real y0
-    const V e0 = y0[0] + y0[4], e1 = y0[0] - y0[4], e2 = y0[2] + y0[6], e3 = y0[2] - y0[6];
-    const V o0 = y0[1] + y0[5], o1 = y0[1] - y0[5], o2 = y0[3] + y0[7], o3 = y0[3] - y0[7];
-    const V h = same<V>(T(kHalfRoot)), d = o1 - o3, g = o1 + o3;
-    packed(e0 + e2, o0 + o2);
-    out(12, Complex<V>{fma(h, d, e1), fma(h, g, e3)});
-    out(13, Complex<V>{fnma(h, d, e1), fnma(h, g, e3)});
-    out(14, Complex<V>{e0 - e2, o2 - o0});
-}
 
-// Twiddles of all stages in the precision of the transform.
-template <class T> struct Tables {
-    T row[16][64][2];   // W2048^(k n), k in kResidues; the last is all ones
-    T inner[8][8][2];   // W64^(b c)
-    T post[33][2];      // W128^j
+    // out(i, bin kResidues[i]); bins 0 and 16 are the sum and the difference of the two numbers that packed(even, odd) receives.
+    // meanwhile(b), b = 0 .. 7, may begin the next transform in `next`.
+    template <class Out, class Packed, class Meanwhile> INLINE void end(Out out, Packed packed, Meanwhile meanwhile) {
+        const V h = same<V>(T(kHalfRoot));
+        // bins 0, 4, ...: eight-point transform of the real y0
+        const V e0 = y0[0] + y0[4], e1 = y0[0] - y0[4], e2 = y0[2] + y0[6], e3 = y0[2] - y0[6];
+        const V o0 = y0[1] + y0[5], o1 = y0[1] - y0[5], o2 = y0[3] + y0[7], o3 = y0[3] - y0[7];
+        const V d = o1 - o3, g = o1 + o3;
+        packed(e0 + e2, o0 + o2);
+        meanwhile(0);
+        out(12, Complex<V>{fma(h, d, e1), fma(h, g, e3)});
+        out(13, Complex<V>{fnma(h, d, e1), fnma(h, g, e3)});
+        out(14, Complex<V>{e0 - e2, o2 - o0});
+        meanwhile(1);
+        // bins 2, 10, 18, 26 are the four-point transform of (y2[b] - i y2[b + 4]) W16^b; their conjugates that of its conjugate
+        Complex<V> z[4];
+#pragma GCC unroll 4
+        for (int b = 0; b < 4; ++b) {
+            z[b] = {y2[b], y2[b + 4]};
+            if (b) z[b] = turned(z[b], same<V>(kCos32<T>[2 * b]), same<V>(kCos32<T>[8 - 2 * b]));
+        }
+        const auto t0 = z[0] + z[2], t1 = z[0] - z[2], t2 = z[1] + z[3], t3 = z[1] - z[3];
+        out(8, t0 + t2);
+        out(10, t0 - t2);
+        meanwhile(2);
+        out(9, add_i(t1, t3));
+        out(11, sub_i(t1, t3));
+        meanwhile(3);
+        // bins 1, 5, ...
+        Eight<V> e;
+#pragma GCC unroll 4
+        for (int step = 0; step < 4; ++step) e.begin(step, [&](int b) ALWAYS { return y1[b]; });
+        e.end(h, out, [&](int step) ALWAYS { meanwhile(4 + step); });
+    }
 };
 
-// 64-point complex transform of one row times its twiddles; emit(c, d, value) receives output c + 8 d.
-// Twiddles are applied where values are loaded, which balances multiplications against additions in both halves.
-template <class V, class T, class Emit> INLINE void fft64(const T* row, const T* next, const T* twiddle, const T* inner, T* scratch, Emit emit) {
-    const T *twiddle2 = again(twiddle), *inner2 = again(inner);
-    constexpr int n = sizeof(V) / sizeof(T);
-    for (int b = 0; b < 8; ++b) {
-        Complex<V> a[8];
+// 64 transforms of real samples: x(n2, n1) is sample n1 of number n2, w[32 n2 + n1] its weight; outputs as in Real32, with n2 first.
+template <class V, class T, class X, class Out, class Packed> INLINE void real32_times_64(X x, const T* w, Out out, Packed packed) {
+    const T* w2 = again(w);
+    Real32<V, T> now, next;
 #pragma GCC unroll 8
-        for (int i = 0; i < 8; ++i) {
-            const int at = 8 * i + b;
-            const Complex<V> value{keep(load<V>(row + 2 * n * at)), keep(load<V>(row + 2 * n * at + n))};
-            a[i] = times(value, twiddle + 2 * at, twiddle2 + 2 * at);
-        }
-        dft8<V, T>(a);
-#pragma GCC unroll 8
-        for (int c = 0; c < 8; ++c) {
-            store(scratch + 2 * n * (8 * c + b), a[c].re);
-            store(scratch + 2 * n * (8 * c + b) + n, a[c].im);
-        }
+    for (int b = 0; b < 8; ++b) now.begin(b, [&](int n1) ALWAYS { return x(0, n1); }, w, w2);
+    for (int n2 = 0; n2 < 63; ++n2) {
+        now.end([&](int i, Complex<V> v) ALWAYS { out(n2, i, v); }, [&](V even, V odd) ALWAYS { packed(n2, even, odd); },
+                [&](int b) ALWAYS {
+                    next.begin(b, [&](int n1) ALWAYS { return x(n2 + 1, n1); }, w + 32 * (n2 + 1), w2 + 32 * (n2 + 1));
+                });
+        now = next;
     }
-    for (int c = 0; c < 8; ++c) {
-        Complex<V> a[8];
-#pragma GCC unroll 8
-        for (int b = 0; b < 8; ++b) {
-            const T* from = scratch + 2 * n * (8 * c + b);
-            a[b] = {keep(load<V>(from)), keep(load<V>(from + n))};
-            if (b) a[b] = times(a[b], inner + 16 * c + 2 * b, inner2 + 16 * c + 2 * b);
-        }
-        dft8<V, T>(a);
-#pragma GCC unroll 8
-        for (int d = 0; d < 8; ++d) emit(c, d, a[d]);
-    }
+    now.end([&](int i, Complex<V> v) ALWAYS { out(63, i, v); }, [&](V even, V odd) ALWAYS { packed(63, even, odd); }, [](int) ALWAYS {});
 }
 
 }  // namespace LEVEL

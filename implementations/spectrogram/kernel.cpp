@@ -5,9 +5,7 @@
 // and 16. A column's result is a row's input, so the intermediate (128 KiB) is written once and read once.
 #include "kernel.hpp"
 
-#include <cmath>
 #include <cstdlib>
-#include <memory>
 #include <new>
 
 #include "fft.hpp"
@@ -15,52 +13,16 @@
 namespace LEVEL {
 namespace {
 
-constexpr int kLanesD = kFrames / 2;
-constexpr int64_t kPad = 1024;
-
-template <class T> const Tables<T>& tables() {
-    static const std::unique_ptr<Tables<T>> made = [] {
-        const double turn = -2.0 * 3.14159265358979323846;
-        auto t = std::make_unique<Tables<T>>();
-        auto set = [&](T(&at)[2], int k, int n) { at[0] = T(std::cos(turn * k / n)), at[1] = T(std::sin(turn * k / n)); };
-        for (int i = 0; i < 16; ++i)
-            for (int n = 0; n < 64; ++n) set(t->row[i][n], i < 15 ? kResidues[i] * n : 0, 2048);
-        for (int b = 0; b < 8; ++b)
-            for (int c = 0; c < 8; ++c) set(t->inner[b][c], b * c, 64);
-        for (int j = 0; j < 33; ++j) set(t->post[j], j, 128);
-        return t;
-    }();
-    return *made;
-}
-
-// Where the transform leaves bin k in Scratch::magnitude: a row of the transform writes its own 64 neighbouring places, because places
-// in order of bins would be 2 KiB apart, in two sets of the first cache.
-struct Places {
-    static constexpr int kRow = 66;
-    int32_t of[1024];
-    Places() {
-        for (int i = 0; i < 15; ++i)
-            for (int c = 0; c < 8; ++c)
-                for (int d = 0; d < 8; ++d) {
-                    const int index = kResidues[i] + 32 * c + 256 * d;
-                    of[index < 1024 ? index : kFrame - index] = i * kRow + 8 * c + d;
-                }
-        for (int j = 0; j < 64; ++j) of[16 * j] = 15 * kRow + j;
-    }
-};
-const Places kPlaces;
+constexpr int64_t kBefore = kFrame / 2;  // samples of a frame before its centre
 
 // Memory of one thread, kept between calls.
 struct Scratch {
     static constexpr int kRow = 64 * 2 * kBytes + 2 * kBytes;  // bytes; padded so that equal columns of the rows do not share cache sets
-    void* rows;                                               // 16 rows of 64 complex registers
-    void* inner;                                              // 64 complex registers
-    float* magnitude;                                         // |X| (Places, kFrames)
-    float* bands;                                             // (bands rounded up, kFrames)
-    float* columns = nullptr;                                 // samples, transposed: one row per sample of a hop, one column per frame
-    float* padded = nullptr;                                  // samples with the zeros around the signal
+    void* rows = get(2 * 16 * kRow);                           // twice 16 rows of 64 complex registers
+    void* inner = get(64 * 2 * kBytes);                        // 64 complex registers
+    float* magnitude = static_cast<float*>(get(16 * kPlaceRow * kBytes));  // (places, kFrames)
+    float *columns = nullptr, *padded = nullptr, *bands = nullptr;  // samples, transposed; samples between zeros; bands rounded up
     size_t columns_size = 0, padded_size = 0, bands_size = 0;
-    double* window;                                           // [n2][n1]
 
     static void* get(size_t bytes) {
         void* p = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
@@ -71,44 +33,43 @@ struct Scratch {
         if (want <= have) return;
         std::free(p);
         p = nullptr, have = 0;
-        p = static_cast<float*>(get(want * 4));
+        p = static_cast<float*>(get(want * sizeof(float)));
         have = want;
     }
-    Scratch() : rows(get(16 * kRow)), inner(get(64 * 2 * kBytes)), magnitude(static_cast<float*>(get(16 * Places::kRow * kBytes))), bands(nullptr), window(static_cast<double*>(get(kFrame * 8))) {}
     ~Scratch() {
-        for (void* p : {rows, inner, static_cast<void*>(magnitude), static_cast<void*>(bands), static_cast<void*>(columns),
-                        static_cast<void*>(padded), static_cast<void*>(window)})
-            std::free(p);
+        std::free(rows), std::free(inner), std::free(magnitude);
+        std::free(columns), std::free(padded), std::free(bands);
     }
 };
 
-// Where sample n of every frame of a block lies in Scratch::columns. With a whole hop, frame j at n is frame j + 1 at n - hop, so that
-// hop rows of a few more than kFrames columns hold all: 3.7 times fewer values to transpose at 44.1 kHz than 2048 rows.
-struct Layout {
-    bool shared;
-    int period, used, stride;
-    explicit Layout(double hop) {
-        shared = hop == std::floor(hop) && hop >= kFrames && hop < kFrame;
-        period = shared ? static_cast<int>(hop) : kFrame;
-        used = kFrames + (kFrame - 1) / period;
-        stride = used | 1;  // odd: rows 64 apart, which are read together, fall into different cache sets
+template <class V> inline V samples(const float* from) { return load<V>(from); }
+template <class V> inline V samples(const int16_t* from) {
+    return widen(load<typename Shorts<sizeof(V) / sizeof(float)>::type>(from));
+}
+
+int64_t start(double hop, int64_t frame) { return static_cast<int64_t>(static_cast<double>(frame) * hop) - kBefore; }
+
+// Transposes `count` frames, as many as V has lanes, into the columns from `to` on.
+template <class V, int count, class Sample, class Where> inline void turn(const Tables& tables, const Sample* from, Where where, float* to) {
+    const Sample* base[count];
+    for (int i = 0; i < count; ++i) base[i] = from + where(i);
+    for (int64_t n = 0; n < tables.period; n += count) {
+        const int64_t at = n + count <= tables.period ? n : tables.period - count;
+        V tile[count];
+        for (int i = 0; i < count; ++i) tile[i] = samples<V>(base[i] + at);
+        transpose(tile);
+        for (int i = 0; i < count; ++i) store(to + (at + i) * tables.stride, tile[i]);
     }
-    int32_t at(int n) const { return n % period * stride + n / period; }
-    size_t size() const { return static_cast<size_t>(period) * stride + kFrames; }
-};
+}
 
-inline VecF samples(const float* from) { return load<VecF>(from); }
-inline VecF samples(const int16_t* from) { return __builtin_convertvector(load<HalfS>(from), VecF); }
-
-int64_t start(double hop, int64_t frame) { return static_cast<int64_t>(static_cast<double>(frame) * hop) - kPad; }
-
-// Fills Scratch::columns for the block whose first frame is `frame`.
-template <class Sample> void gather(const Job& job, const Sample* signal, int64_t frame, const Layout& layout, Scratch& scratch) {
-    const int64_t begin = start(job.hop, frame);
-    const auto where = [&](int column) {
-        return layout.shared ? static_cast<int64_t>(column) * layout.period : start(job.hop, frame + column) - begin;
+// Fills Scratch::columns for the block whose first frame is `frame`; returns how far it read.
+template <class Sample> int64_t gather(const Tables& tables, const Job& job, const Sample* signal, int64_t frame, Scratch& scratch) {
+    const int64_t begin = start(tables.hop, frame);
+    const auto where = [&](int64_t column) {
+        return tables.shared ? column * tables.period : start(tables.hop, frame + column) - begin;
     };
-    const int64_t end = begin + where((layout.used - 1) / kFrames * kFrames + kFrames - 1) + layout.period;
+    const int last = kFrames + (tables.used - kFrames + 3) / 4 * 4 - 1;
+    const int64_t end = begin + where(last) + tables.period;
     const Sample* from = signal + begin;
     if (begin < 0 || end > job.samples) {
         Scratch::grow(scratch.padded, scratch.padded_size, static_cast<size_t>(end - begin));
@@ -116,21 +77,14 @@ template <class Sample> void gather(const Job& job, const Sample* signal, int64_
         for (int64_t i = begin; i < end; ++i) copy[i - begin] = i >= 0 && i < job.samples ? signal[i] : Sample(0);
         from = copy;
     }
-    // last columns first: a tile there runs over into the next row, which the tiles before it write afterwards
-    for (int column = (layout.used - 1) / kFrames * kFrames; column >= 0; column -= kFrames) {
-        const Sample* base[kFrames];
-        for (int i = 0; i < kFrames; ++i) base[i] = from + where(column + i);
-        for (int n = 0; n < layout.period; n += kFrames) {
-            const int at = n + kFrames <= layout.period ? n : layout.period - kFrames;
-            VecF tile[kFrames];
-            for (int i = 0; i < kFrames; ++i) tile[i] = samples(base[i] + at);
-            transpose(tile);
-            for (int i = 0; i < kFrames; ++i) store(scratch.columns + (at + i) * layout.stride + column, tile[i]);
-        }
-    }
+    // the columns that neighbouring blocks share first: the last four may run over into the next row, which is written after them
+    for (int column = kFrames; column < tables.used; column += 4)
+        turn<FourF, 4>(tables, from, [&](int i) { return where(column + i); }, scratch.columns + column);
+    turn<VecF, kFrames>(tables, from, where, scratch.columns);
+    return end;
 }
 
-template <class T> inline Vec<T> fetch(const float* from) {
+template <class T> inline Vec<T> sample(const float* from) {
     if constexpr (sizeof(T) == 4)
         return load<VecF>(from);
     else
@@ -138,56 +92,75 @@ template <class T> inline Vec<T> fetch(const float* from) {
 }
 template <class V> inline void put(float* to, Complex<V> x) { store(to, root(narrow(fma(x.re, x.re, x.im * x.im)))); }
 
-// |X| of the frames from `lane` on, of the bins below bands.high, into Scratch::magnitude.
-template <class T> void transform(const float* columns, const int32_t* at, const double* window, Scratch& scratch, const Bands& bands, int lane) {
+// Memory to bring into the caches during a transform: the samples of the next block, and the lines this block's result will fill.
+struct Ahead {
+    const void *input, *output;
+    int input_lines, output_lines;
+};
+
+// Share `step` of `steps` of these lines, to read (write = 0) or write them; always as many, or the branch would be mispredicted.
+template <int write> INLINE void fetch(const void* from, int lines, int step, int steps) {
+    const int share = (lines + steps - 1) / steps;
+    const char* p = static_cast<const char*>(from) + static_cast<int64_t>(step) * share * 64;
+    for (int i = 0; i < share; ++i) __builtin_prefetch(p + i * 64, write);
+}
+
+// |X| of the bins below tables.high into Scratch::magnitude.
+template <class T> void transform(const Tables& tables, const Twiddles<T>& twiddles, const T* window, Scratch& scratch, const Ahead& ahead) {
     using V = Vec<T>;
-    constexpr int n = sizeof(V) / sizeof(T);
+    constexpr int n = sizeof(V) / sizeof(T), parts = kFrames / n;  // in double a block is two registers wide
     constexpr int row = Scratch::kRow / sizeof(T);
-    T* rows = static_cast<T*>(scratch.rows);
-    T* packed = rows + 15 * row;
-    for (int n2 = 0; n2 < 64; ++n2) {
-        T w[32];
-        if constexpr (sizeof(T) == 4)
-            for (int i = 0; i < 32; ++i) w[i] = static_cast<T>(window[32 * n2 + i]);
-        const T* weights = sizeof(T) == 4 ? w : reinterpret_cast<const T*>(window + 32 * n2);
-        real32<T, V>([&](int i) { return fetch<T>(columns + at[32 * n2 + i]); }, weights,
-                     [&](int i, Complex<V> x) {
-                         store(rows + i * row + 2 * n * n2, x.re);
-                         store(rows + i * row + 2 * n * n2 + n, x.im);
-                     },
-                     // residues 0 and 16 together are the bins of a real 128-point sequence, packed in pairs
-                     [&](V even, V odd) {
-                         store(packed + n * n2, even);
-                         store(packed + n * (64 + n2), odd);
-                     });
+    T* const rows = static_cast<T*>(scratch.rows);
+    T* const inner = static_cast<T*>(scratch.inner);
+    const auto row_of = [&](int part, int i) { return rows + (16 * part + i) * row; };
+    // Parts side by side, so that what they share stays in the first cache: here the samples, below the lines of magnitudes.
+    for (int part = 0; part < parts; ++part) {
+        T *const to = rows + 16 * part * row, *const packed = to + 15 * row;
+        const float* columns = scratch.columns + part * n;
+        real32_times_64<V, T>(
+            [&](int n2, int n1) ALWAYS { return sample<T>(columns + tables.at[32 * n2 + n1]); }, window,
+            [&](int n2, int i, Complex<V> x) ALWAYS {
+                store(to + i * row + 2 * n * n2, x.re);
+                store(to + i * row + 2 * n * n2 + n, x.im);
+            },
+            // residues 0 and 16 together are the bins of a real 128-point sequence, packed in pairs
+            [&](int n2, V even, V odd) ALWAYS {
+                store(packed + n * n2, even);
+                store(packed + n * (64 + n2), odd);
+            });
     }
-    const auto& t = tables<T>();
-    T* inner = static_cast<T*>(scratch.inner);
-    float* magnitude = scratch.magnitude + lane;
-    const int high = bands.high;
-    for (int i = 0; i < 15; ++i) {
-        const int residue = kResidues[i];
-        fft64<V, T>(rows + i * row, rows + (i + 1) * row, t.row[i][0], t.inner[0][0], inner, [&](int c, int d, Complex<V> x) {
-            const int index = residue + 32 * c + 256 * d, bin = d < 4 ? index : kFrame - index;
-            if (bin < high) put(magnitude + (i * Places::kRow + 8 * c + d) * kFrames, x);
-        });
-    }
-    fft64<V, T>(packed, rows, t.row[15][0], t.inner[0][0], inner, [&](int c, int d, Complex<V> x) {
-        store(packed + 2 * n * (c + 8 * d), x.re);
-        store(packed + 2 * n * (c + 8 * d) + n, x.im);
-    });
-    // bins 16 j and 16 (64 - j) from the packed outputs j and 64 - j
+    const int high = tables.high;
+    for (int i = 0; i < 15; ++i)
+        for (int part = 0; part < parts; ++part) {
+            const int step = i * parts + part;
+            fetch<1>(ahead.output, ahead.output_lines, step, 15 * parts);
+            float* magnitude = scratch.magnitude + i * kPlaceRow * kFrames + part * n;
+            fft64<V, T>(row_of(part, i), twiddles.row[i][0], twiddles.inner[0][0], inner, [&](int c, int d, Complex<V> x) ALWAYS {
+                if (d == 0) fetch<0>(ahead.input, ahead.input_lines, 8 * step + c, 8 * 15 * parts);
+                const int index = kResidues[i] + 32 * c + 256 * d, bin = d < 4 ? index : kFrame - index;
+                if (bin < high) put(magnitude + (8 * c + d) * kFrames, x);
+            });
+        }
     const V half = same<V>(T(0.5));
-    for (int j = 0; j <= 32; ++j) {
-        const int mirror = (64 - j) % 64;
-        const Complex<V> a{load<V>(packed + 2 * n * j), load<V>(packed + 2 * n * j + n)};
-        const Complex<V> b{load<V>(packed + 2 * n * mirror), load<V>(packed + 2 * n * mirror + n)};
-        const Complex<V> even{a.re + b.re, a.im - b.im}, odd{a.im + b.im, b.re - a.re};
-        const auto turned = times(odd, t.post[j], t.post[j]);
-        const Complex<V> x{(even.re + turned.re) * half, (even.im + turned.im) * half};
-        const Complex<V> y{(even.re - turned.re) * half, (even.im - turned.im) * half};
-        put(magnitude + (15 * Places::kRow + j) * kFrames, x);
-        if (j) put(magnitude + (15 * Places::kRow + 64 - j) * kFrames, y);
+    for (int part = 0; part < parts; ++part) {
+        T* packed = row_of(part, 15);
+        float* magnitude = scratch.magnitude + 15 * kPlaceRow * kFrames + part * n;
+        fft64<V, T>(packed, twiddles.row[15][0], twiddles.inner[0][0], inner, [&](int c, int d, Complex<V> x) ALWAYS {
+            store(packed + 2 * n * (c + 8 * d), x.re);
+            store(packed + 2 * n * (c + 8 * d) + n, x.im);
+        });
+        // bins 16 j and 16 (64 - j) from the packed outputs j and 64 - j
+        for (int j = 0; j <= 32; ++j) {
+            const int mirror = (64 - j) % 64;
+            const Complex<V> a{load<V>(packed + 2 * n * j), load<V>(packed + 2 * n * j + n)};
+            const Complex<V> b{load<V>(packed + 2 * n * mirror), load<V>(packed + 2 * n * mirror + n)};
+            const Complex<V> even{a.re + b.re, a.im - b.im}, odd{a.im + b.im, b.re - a.re};
+            const auto rotated = times(odd, twiddles.packed[j], twiddles.packed[j]);
+            const Complex<V> x{(even.re + rotated.re) * half, (even.im + rotated.im) * half};
+            const Complex<V> y{(even.re - rotated.re) * half, (even.im - rotated.im) * half};
+            put(magnitude + j * kFrames, x);
+            if (j) put(magnitude + (64 - j) * kFrames, y);
+        }
     }
 }
 
@@ -207,15 +180,21 @@ inline VecF log10_1p(VecF x) {
 }
 
 // Bands and logarithm of the block; false when a value is not finite.
-bool finish(Scratch& scratch, const Bands& bands, float* out, int frames) {
-    const int count = bands.count();
+bool finish(const Tables& tables, Scratch& scratch, float* out, int64_t frames) {
+    const int count = tables.bands;
     VecU worst{};
     for (int band = 0; band < count; ++band) {
-        const int begin = bands.offset[band], size = bands.offset[band + 1] - begin;
-        const int32_t* places = kPlaces.of + bands.first[band];
-        VecF sum{};
-        for (int i = 0; i < size; ++i) sum = fma(load<VecF>(scratch.magnitude + places[i] * kFrames), same<VecF>(bands.weight[begin + i]), sum);
-        const VecU bits = (VecU)sum;
+        VecF even{}, odd{};  // two sums, so that one addition need not wait for the other
+        int i = tables.offset[band];
+        const auto term = [&](VecF sum) {
+            const VecF next = fma(load<VecF>(scratch.magnitude + tables.place[i]), same<VecF>(tables.weight[i]), sum);
+            ++i;
+            return next;
+        };
+        while (i + 1 < tables.offset[band + 1]) even = term(even), odd = term(odd);
+        if (i < tables.offset[band + 1]) even = term(even);
+        const VecF sum = even + odd;
+        const VecU bits = (VecU)sum;  // as an integer, NaN of either sign is above infinity, and that above all numbers
         worst = bits > worst ? bits : worst;
         store(scratch.bands + band * kFrames, log10_1p(sum));
     }
@@ -235,40 +214,32 @@ bool finish(Scratch& scratch, const Bands& bands, float* out, int frames) {
     return finite;
 }
 
-Scratch& mine() {
+__attribute__((noinline)) Scratch& mine() {
     thread_local Scratch scratch;
     return scratch;
 }
 
-template <class Sample> bool blocks(const Job& job, int64_t stem, int64_t first, int64_t last) {
+template <class Sample> bool blocks(const Tables& tables, const Job& job, int64_t stem, int64_t first, int64_t last) {
     Scratch& scratch = mine();
-    const Layout layout(job.hop);
-    Scratch::grow(scratch.columns, scratch.columns_size, layout.size());
-    const int count = job.bands->count();
-    Scratch::grow(scratch.bands, scratch.bands_size, static_cast<size_t>((count + kFrames - 1) / kFrames * kFrames) * kFrames);
-    int32_t at[kFrame];
-    for (int n2 = 0; n2 < 64; ++n2)
-        for (int n1 = 0; n1 < 32; ++n1) {
-            at[32 * n2 + n1] = layout.at(64 * n1 + n2);
-            scratch.window[32 * n2 + n1] = job.window[64 * n1 + n2];
-        }
+    Scratch::grow(scratch.columns, scratch.columns_size, static_cast<size_t>(tables.period * tables.stride + kFrames));
+    Scratch::grow(scratch.bands, scratch.bands_size, static_cast<size_t>(tables.bands + kFrames) * kFrames);
     const Sample* signal = static_cast<const Sample*>(job.signals) + stem * job.samples;
     bool finite = true;
-    for (int64_t block = first; block < last; ++block) {
-        const int64_t frame = block * kFrames, left = job.frames - frame;
-        gather(job, signal, frame, layout, scratch);
+    for (int64_t frame = first * kFrames; frame < last * kFrames && frame < job.frames; frame += kFrames) {
+        const int64_t end = gather(tables, job, signal, frame, scratch);
+        float* out = job.out + (stem * job.frames + frame) * tables.bands;
+        const Ahead ahead{signal + end, out, static_cast<int>(tables.hop * kFrames * sizeof(Sample)) / 64 + 1, tables.bands * kFrames / 16 + 1};
         if (job.single)
-            transform<float>(scratch.columns, at, scratch.window, scratch, *job.bands, 0);
+            transform<float>(tables, *tables.twiddles32, tables.window32, scratch, ahead);
         else
-            for (int lane = 0; lane < kFrames; lane += kLanesD)
-                transform<double>(scratch.columns + lane, at, scratch.window, scratch, *job.bands, lane);
-        finite &= finish(scratch, *job.bands, job.out + (stem * job.frames + frame) * count, left < kFrames ? static_cast<int>(left) : kFrames);
+            transform<double>(tables, *tables.twiddles, tables.window, scratch, ahead);
+        finite &= finish(tables, scratch, out, job.frames - frame);
     }
     return finite;
 }
 
-bool run(const Job& job, int64_t stem, int64_t first, int64_t last) {
-    return job.integer ? blocks<int16_t>(job, stem, first, last) : blocks<float>(job, stem, first, last);
+bool run(const Tables& tables, const Job& job, int64_t stem, int64_t first, int64_t last) {
+    return job.integer ? blocks<int16_t>(tables, job, stem, first, last) : blocks<float>(tables, job, stem, first, last);
 }
 
 void log10_1p_all(const float* in, float* out, int64_t count) {

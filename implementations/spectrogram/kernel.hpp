@@ -1,35 +1,54 @@
-// A batch of log-magnitude filtered spectrograms: what every dispatch level computes.
+// What every dispatch level computes, and from what: numbers and pointers only. Templates of the standard library stay out of the
+// kernel, because an instance compiled for AVX-512 could be the one the linker keeps for everybody.
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 constexpr int kFrame = 2048;
 
-// Triangular filters as runs of weights: band b weighs bins first[b] .. first[b + 1 in offset terms].
-struct Bands {
-    std::vector<int32_t> first, offset;  // first bin of each band; where its weights start (bands + 1 entries)
-    std::vector<float> weight;
-    int32_t low = 0, high = 0;  // bins low .. high - 1 have a weight
-    int32_t count() const { return static_cast<int32_t>(first.size()); }
+// Real bins of a 32-point transform: of each pair k, 32 - k, which are conjugates, the one that comes out without a change of sign.
+constexpr int kResidues[15] = {1, 5, 9, 13, 17, 21, 25, 29, 30, 22, 14, 6, 28, 12, 8};
+
+// Powers of W_n = exp(-2 pi i / n), in the precision of the transform.
+template <class T> struct Twiddles {
+    T row[16][64][2];  // W2048^(k n), k in kResidues; the last row is all ones
+    T inner[8][8][2];  // W64^(b c)
+    T packed[33][2];   // W128^j
+};
+
+// One sample rate, type of samples and precision, prepared for one level.
+struct Tables {
+    double hop;      // samples; frame i starts at int(i * hop) - 1024
+    int64_t period;  // samples after which the frames of a block repeat (see Layout in plan.hpp), or kFrame
+    bool shared;
+    int32_t used, stride;                // columns of the transposed samples in use, and their distance
+    const int32_t* at;                   // (64, 32): where samples n2 + 64 n1 of a frame lie in them
+    const double* window;                // (64, 32), in the same order; float for a transform in float
+    const float* window32;
+    const Twiddles<double>* twiddles;
+    const Twiddles<float>* twiddles32;
+    int32_t bands, high;                 // bins from `high` on have no weight
+    const int32_t *place, *offset;       // band b sums weight[i] * magnitude[place[i]] for i = offset[b] .. offset[b + 1] - 1
+    const float* weight;
 };
 
 struct Job {
     const void* signals;  // (stems, samples), int16 or float
-    bool integer;
+    bool integer;         // int16
+    bool single;          // transform in float instead of double
     int64_t stems, samples, frames;
-    double hop;            // samples; frame i starts at int(i * hop) - 1024
-    const double* window;  // 2048, for int16 already divided by 32767
-    const Bands* bands;
-    bool single;  // transform in float instead of double
-    float* out;   // (stems, frames, bands)
+    float* out;           // (stems, frames, bands)
 };
 
-// A level: how many frames one unit of work has, and the work itself. `run` computes blocks first .. last - 1 of one stem and
-// returns false when it met a NaN, an infinity, or magnitudes above 1.8e19.
+// `run` computes blocks first .. last - 1, of `frames` frames each, of one stem. False: it met a NaN, an infinity, or a magnitude
+// whose square overflows a float.
 struct Level {
     const char* name;
     int frames;
-    bool (*run)(const Job& job, int64_t stem, int64_t first, int64_t last);
+    bool (*run)(const Tables& tables, const Job& job, int64_t stem, int64_t first, int64_t last);
     void (*log10_1p)(const float* in, float* out, int64_t count);  // the logarithm alone, so that its error can be measured
 };
+
+// Where the transform leaves bin k: a row of 64 outputs writes neighbouring places, because places in order of bins would be 2 KiB
+// apart, in two sets of the first cache. Rows are padded for the same reason.
+constexpr int kPlaceRow = 66;

@@ -43,18 +43,18 @@ def spectrogram(
     if precision not in ("float32", "float64"):
         raise ValueError(f"spectrogram.native: precision: expected float32 or float64, found {precision!r}")
     _native = import_module("implementations.spectrogram._native")
-    plan = _plan(rate, signals.dtype == np.int16)
+    plan = _plan(rate, signals.dtype == np.int16, level)
     mono = np.ascontiguousarray(to_mono(signals))
     result = np.empty((len(mono), frame_count(mono.shape[1], rate), plan.bands), np.float32)
-    if not _native.spectrogram(plan, mono, result, threads=threads or _cpus(), single=precision == "float32", level=level):
+    if not _native.spectrogram(plan, mono, result, threads=threads or _cpus(), single=precision == "float32"):
         check_finite(signals, float("nan"))
     return result
 
 
 @lru_cache(maxsize=16)
-def _plan(rate: int, integer: bool) -> Any:
+def _plan(rate: int, integer: bool, level: str) -> Any:
     taper = window() / np.iinfo(np.int16).max if integer else window()
-    return import_module("implementations.spectrogram._native").plan(taper, filterbank(rate), rate / FRAMES_PER_SECOND)
+    return import_module("implementations.spectrogram._native").plan(taper, filterbank(rate), rate / FRAMES_PER_SECOND, level)
 
 
 def _cpus() -> int:

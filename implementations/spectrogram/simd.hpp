@@ -27,7 +27,12 @@ typedef double VecD __attribute__((vector_size(kBytes)));
 typedef float HalfF __attribute__((vector_size(kBytes / 2)));
 typedef int32_t VecI __attribute__((vector_size(kBytes)));
 typedef uint32_t VecU __attribute__((vector_size(kBytes)));
-typedef int16_t HalfS __attribute__((vector_size(kBytes / 2)));
+template <int lanes> struct Shorts;  // a dependent vector_size is not a vector to GCC
+template <> struct Shorts<4> { typedef int16_t type __attribute__((vector_size(8))); };
+template <> struct Shorts<8> { typedef int16_t type __attribute__((vector_size(16))); };
+template <> struct Shorts<16> { typedef int16_t type __attribute__((vector_size(32))); };
+typedef float FourF __attribute__((vector_size(16)));
+
 
 template <class T> struct VecOf;
 template <> struct VecOf<float> { using type = VecF; };
@@ -104,13 +109,15 @@ inline VecF root(VecF a) {
 
 inline VecF narrow(VecF a) { return a; }
 
-// Half a register of floats to doubles and back: __builtin_convertvector splits these in GCC 12.
+// Shorts to floats, half a register of floats to doubles and back: __builtin_convertvector splits these in GCC 12.
 #if defined(LEVEL_avx512)
 inline HalfF root(HalfF a) { return (HalfF)_mm256_sqrt_ps((__m256)a); }
+inline VecF widen(Shorts<16>::type a) { return _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32((__m256i)a)); }
 inline VecD widen(HalfF a) { return _mm512_cvtps_pd((__m256)a); }
 inline HalfF narrow(VecD a) { return (HalfF)_mm512_cvtpd_ps(a); }
 #elif defined(LEVEL_avx2)
 inline HalfF root(HalfF a) { return (HalfF)_mm_sqrt_ps((__m128)a); }
+inline VecF widen(Shorts<8>::type a) { return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32((__m128i)a)); }
 inline VecD widen(HalfF a) { return _mm256_cvtps_pd((__m128)a); }
 inline HalfF narrow(VecD a) { return (HalfF)_mm256_cvtpd_ps(a); }
 #else
@@ -122,34 +129,51 @@ inline VecD widen(HalfF a) { return __builtin_convertvector(a, VecD); }
 inline HalfF narrow(VecD a) { return __builtin_convertvector(a, HalfF); }
 #endif
 
-// Interleaves the halves of two registers: the step from which a transposition is built.
+inline FourF widen(Shorts<4>::type a) { return __builtin_convertvector(a, FourF); }
+
 template <int... I> struct Indices {};
 template <int N, int... I> struct Upto : Upto<N - 1, N - 1, I...> {};
 template <int... I> struct Upto<0, I...> { using type = Indices<I...>; };
 
-#if defined(__clang__) || __GNUC__ >= 12
-template <int... I> inline VecF low(VecF a, VecF b, Indices<I...>) { return __builtin_shufflevector(a, b, (I % 2 * kFrames + I / 2)...); }
-template <int... I> inline VecF high(VecF a, VecF b, Indices<I...>) {
-    return __builtin_shufflevector(a, b, (I % 2 * kFrames + kFrames / 2 + I / 2)...);
+// Lane i of half of two registers a and b, whose lanes count on from a's: with size 1 and 2, numbers and pairs of them taken in turn from
+// the same 16 bytes of a and b; with size 4, every other block of 16 bytes, a's and then b's. Shuffles like these are the cheap ones.
+template <int lanes, int size, int part> constexpr int picked(int i) {
+    constexpr int half = lanes / 8 ? lanes / 8 : 1;  // blocks from each
+    if (size == 4) return (i / 4 < half ? 0 : lanes) + (i / 4 % half * 2 + part) * 4 + i % 4;
+    const int group = i % 4 / size;
+    return (group % 2 ? lanes : 0) + i / 4 * 4 + part * 2 + group / 2 * size + i % size;
 }
-#else
-template <int... I> inline VecF low(VecF a, VecF b, Indices<I...>) { return __builtin_shuffle(a, b, VecI{(I % 2 * kFrames + I / 2)...}); }
-template <int... I> inline VecF high(VecF a, VecF b, Indices<I...>) {
-    return __builtin_shuffle(a, b, VecI{(I % 2 * kFrames + kFrames / 2 + I / 2)...});
-}
-#endif
 
-// rows[i][j] <-> rows[j][i]: log2(lanes) rounds of perfect shuffles.
-inline void transpose(VecF (&rows)[kFrames]) {
-    const auto lanes = typename Upto<kFrames>::type{};
-    for (int round = 1; round < kFrames; round *= 2) {
-        VecF next[kFrames];
-        for (int i = 0; i < kFrames / 2; ++i) {
-            next[2 * i] = low(rows[i], rows[i + kFrames / 2], lanes);
-            next[2 * i + 1] = high(rows[i], rows[i + kFrames / 2], lanes);
+template <int size, int part, class V, int... I> inline V pick(V a, V b, Indices<I...>) {
+#if defined(__clang__) || __GNUC__ >= 12
+    return __builtin_shufflevector(a, b, picked<sizeof...(I), size, part>(I)...);
+#else
+    typedef int32_t Mask __attribute__((vector_size(sizeof(V))));
+    return __builtin_shuffle(a, b, Mask{picked<sizeof...(I), size, part>(I)...});
+#endif
+}
+
+template <int size, class V, int n> inline void exchange(V (&rows)[n], int distance) {
+    const auto lanes = typename Upto<n>::type{};
+    for (int i = 0; i < n; ++i)
+        if (!(i & distance)) {
+            const V a = rows[i], b = rows[i + distance];
+            rows[i] = pick<size, 0>(a, b, lanes);
+            rows[i + distance] = pick<size, 1>(a, b, lanes);
         }
-        for (int i = 0; i < kFrames; ++i) rows[i] = next[i];
+}
+
+// rows[i][j] <-> rows[j][i] of as many registers as they have lanes.
+template <class V, int n> inline void transpose(V (&rows)[n]) {
+    exchange<1>(rows, 1);
+    exchange<2>(rows, 2);
+    for (int i = 0; i < n; i += 4) {
+        const V second = rows[i + 1];
+        rows[i + 1] = rows[i + 2];
+        rows[i + 2] = second;
     }
+    if (n > 4) exchange<4>(rows, 4);
+    if (n > 8) exchange<4>(rows, 8);
 }
 
 }  // namespace LEVEL
