@@ -162,6 +162,7 @@ def _measured(options: argparse.Namespace, context: Context, plan: Plan) -> Sequ
                 seeds=measure.SEEDS if options.seed is None else (options.seed,),
                 # Who asks for the long cases has time for them: narrow intervals of slow rows need more rounds.
                 seconds=measure.SESSION_SECONDS * (6 if options.thorough else 1) * options.launches / 3,
+                share=not options.thorough,
             )
     except KeyboardInterrupt:
         sys.stderr.write("harness: interrupted; judging what was measured\n")

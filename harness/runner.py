@@ -1,4 +1,4 @@
-"""What a worker does with one implementation: make inputs, load, call and time it, keep outputs for checking.
+"""What a worker does with one implementation: load, call and time it, keep outputs for checking.
 
 The clocks are bound before any plugin is imported. Timed outputs are made real inside the timer.
 """
@@ -17,15 +17,13 @@ import resource
 import sys
 import threading
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from time import perf_counter_ns, process_time_ns, thread_time_ns
 from typing import Any
 
 import numpy as np
 
-from harness import audio as own_audio
 from harness import clock, memory, wire
-from harness.component import Component, Implementation, Inputs, Outputs, Run
+from harness.component import Implementation, Inputs, Outputs, Run
 from harness.settings import Settings
 
 SWEEP_BYTES = 64 << 20
@@ -40,22 +38,16 @@ class Runner:
         self._input_digests: dict[int, str] = {}
         self._context: contextlib.AbstractContextManager[Run] | None = None
         self._kept: tuple[int, dict[str, np.ndarray]] | None = None
+        self._held: tuple[dict[str, np.ndarray], str] | None = None
         self._after_block: tuple[int, int] | None = None
         self._random = random.Random()
 
-    def prepare(self, *, component: str, case: str | None, seeds: list[int], audio: str | None, seed: int) -> dict[str, Any]:
-        """Import the component and make the inputs of a case, or of an audio file."""
-        self._component: Component = _attribute(component)
+    def prepare(self, *, inputs: dict[str, Inputs], seed: int) -> dict[str, Any]:
+        """Take the inputs of a case, by seed; `seed` draws the order of calls."""
         self._random.seed(seed)
-        self._case, self._audio = case, audio
-        for number in seeds:
-            self._inputs[number] = self._make(number)
-            self._input_digests[number] = _digest(self._inputs[number])
-        work = None
-        if self._component.work is not None and seeds:
-            least = self._component.work(self._inputs[seeds[0]])
-            work = {"operations": float(least.operations), "bytes": float(least.bytes), "precision": least.precision}
-        return {"work": work}
+        self._inputs = {int(number): values for number, values in inputs.items()}
+        self._input_digests = {number: _digest(values) for number, values in self._inputs.items()}
+        return {}
 
     def load(
         self, *, implementation: str, settings: dict[str, Any], affinity: list[int] | None = None, memory_limit: int | None = None
@@ -96,10 +88,7 @@ class Runner:
         answer, outputs = self._timed(seed)
         answer |= {"peak_bytes": memory.peak_rss(), "peak_since_start": unreset, "device_peak": memory.device_peak()}
         joined = self._joined(outputs)
-        try:
-            answer["produced"] = float(self._component.produced(self._inputs[seed], joined))
-        except Exception as error:  # outputs may lack what it reads: parity says so first
-            answer["unproduced"] = f"{type(error).__name__}: {error}"[:MESSAGE_CHARACTERS]
+        self._held = joined, _digest(joined)
         return {**answer, "outputs": joined, "mutated": self._mutated([seed])}
 
     def outputs(self, *, seeds: list[int]) -> dict[str, Any]:
@@ -149,31 +138,38 @@ class Runner:
         return {"calls_ns": np.array(stamps, np.int64), "chunks_ns": chunks, "cpu_ns": cpu, "after_ns": after}
 
     def check(self, *, inputs: bool) -> dict[str, Any]:
-        """The kept output's digest, the processor time other threads took since the block, and whether the inputs were changed."""
+        """The kept output's digest, the processor time other threads took since the block, and whether the inputs, or the
+        output of the first call, were changed."""
         assert self._kept is not None
         assert self._after_block is not None
         seed, outputs = self._kept
         answer = {"seed": seed, "digest": _digest(outputs), "mutated": self._mutated(list(self._inputs)) if inputs else ""}
+        held, self._held = self._held, None
+        rewritten = held is not None and _digest(held[0]) != held[1]
         process, thread = self._after_block
         hidden = (process_time_ns() - process) - (thread_time_ns() - thread)
-        return {**answer, "hidden_cpu_ns": max(0, hidden)}
+        return {**answer, "hidden_cpu_ns": max(0, hidden), "rewritten": rewritten}
 
     def kept(self) -> dict[str, Any]:
         """The kept output itself."""
         assert self._kept is not None
         return {"seed": self._kept[0], "outputs": self._kept[1]}
 
-    def fresh(self, *, calls: int) -> dict[str, Any]:
+    def fresh(self, *, inputs: list[Inputs]) -> dict[str, Any]:
         """Calls on inputs never seen before, beside calls on known ones: replayed results are much faster on the known."""
         known, unseen = [], []
-        for _ in range(calls):
-            seed = self._random.choice(list(self._inputs))
-            known.append(self._timed(seed)[0]["wall_ns"])
-            self._inputs[-1] = self._make(self._random.randrange(1000, 1 << 30))
-            _digest(self._inputs[-1])  # reads them, so that they are as warm as the known ones
-            unseen.append(self._timed(-1)[0]["wall_ns"])
-            del self._inputs[-1]
-        return {"known_ns": known, "fresh_ns": unseen}
+        for number, values in enumerate(inputs):
+            known.append(self._timed(self._random.choice([seed for seed in self._inputs if seed >= 0]))[0])
+            _digest(values)  # reads them, so that they are as warm as the known ones
+            self._inputs[-1 - number] = values
+            unseen.append(self._timed(-1 - number)[0])
+        self._inputs = {seed: values for seed, values in self._inputs.items() if seed >= 0}
+        return {
+            "known_wall_ns": [one["wall_ns"] for one in known],
+            "fresh_wall_ns": [one["wall_ns"] for one in unseen],
+            "known_cpu_ns": [one["cpu_ns"] for one in known],
+            "fresh_cpu_ns": [one["cpu_ns"] for one in unseen],
+        }
 
     def run(self, *, inputs: dict[str, Any]) -> dict[str, Any]:
         """One call on the given inputs; an exception is part of the answer."""
@@ -204,14 +200,6 @@ class Runner:
         if context is not None:
             context.__exit__(None, None, None)
         return {}
-
-    def _make(self, seed: int) -> Inputs:
-        if self._audio is None:
-            assert self._case is not None
-            return self._component.case(self._case).make(seed)
-        if self._component.from_audio is None:
-            raise ValueError(f"component {self._component.name} takes no audio input")
-        return self._component.from_audio(*own_audio.read(Path(self._audio)))
 
     def _timed(self, seed: int) -> tuple[dict[str, Any], Any]:
         arrivals: list[int] = []

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "memory": set(),
     "record": {"parity", "project", "settings"},
     "wire": set(),
-    "runner": {"audio", "clock", "component", "machine", "memory", "registry", "settings", "wire"},
+    "runner": {"clock", "component", "machine", "memory", "registry", "settings", "wire"},
     "worker": {"runner", "wire"},
     "measure": {"audio", "component", "machine", "parity", "record", "registry", "settings", "wire"},
     "stats": {"record"},

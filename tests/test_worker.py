@@ -15,19 +15,22 @@ import pytest
 from harness.measure.process import WorkerFailed, WorkerProcess, pins
 
 ADVERSARIAL = Path(__file__).parent / "adversarial"
-COMPONENT = "adversarial_plugin.component:COMPONENT"
 PATHS = [str(ADVERSARIAL), *sys.path]
+
+
+def numbers(seed):
+    return {"x": np.random.default_rng(seed).standard_normal(20_000)}
 
 
 @pytest.fixture
 def started():
-    """A function (implementation, settings) -> loaded worker with the inputs of a case."""
+    """A function (implementation, settings) -> loaded worker with three inputs."""
     workers = []
 
-    def start(implementation, case="small", settings=None, **options):
+    def start(implementation, settings=None, **options):
         worker = WorkerProcess("sorting.it", pins(1, {}), paths=PATHS)
         workers.append(worker)
-        worker.ask("prepare", component=COMPONENT, case=case, seeds=[0, 1, 2], audio=None, seed=1)
+        worker.ask("prepare", inputs={str(seed): numbers(seed) for seed in range(3)}, seed=1)
         worker.ask("load", implementation=f"adversarial_plugin.{implementation}", settings=settings or {}, **options)
         return worker
 
@@ -50,11 +53,10 @@ def gone(pid):
     return until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
-def test_inputs_and_outputs_are_those_of_the_case(started):
+def test_the_first_call_gives_its_outputs_times_and_memory(started):
     answer = started("honest:REFERENCE").ask("cold", seed=1)
-    assert np.array_equal(answer["outputs"]["y"], np.sort(np.random.default_rng(1).standard_normal(20_000)))
+    assert np.array_equal(answer["outputs"]["y"], np.sort(numbers(1)["x"]))
     assert answer["wall_ns"] > 0
-    assert answer["produced"] == 20_000
     assert answer["peak_bytes"] > 10 << 20
 
 
@@ -67,7 +69,7 @@ def test_a_block_keeps_one_output_and_its_digest_is_that_of_the_seed(started):
         checked = worker.ask("check", inputs=True)
         kept = worker.ask("kept")
         assert kept["seed"] == checked["seed"]
-        assert np.array_equal(kept["outputs"]["y"], np.sort(np.random.default_rng(checked["seed"]).standard_normal(20_000)))
+        assert np.array_equal(kept["outputs"]["y"], np.sort(numbers(checked["seed"])["x"]))
         digests.setdefault(checked["seed"], set()).add(checked["digest"])
         assert checked["mutated"] == ""
     assert set(digests) == {0, 1, 2}
@@ -140,12 +142,23 @@ def test_a_hang_ends_with_its_patience_and_names_the_place(started):
     assert gone(worker.pid)
 
 
+def test_fresh_inputs_are_timed_beside_known_ones_and_then_forgotten(started):
+    worker = started("cheats:REPLAYS")
+    worker.ask("outputs", seeds=[0, 1, 2])
+    answer = worker.ask("fresh", inputs=[numbers(seed) for seed in (101, 102)])
+    assert max(answer["known_wall_ns"]) < min(answer["fresh_wall_ns"])
+    assert max(answer["known_cpu_ns"]) < min(answer["fresh_cpu_ns"])
+    for _ in range(10):
+        worker.ask("block", calls=2)
+        assert worker.ask("check", inputs=True)["seed"] in (0, 1, 2)
+
+
 def test_a_worker_dies_with_a_parent_that_is_killed(tmp_path):
     code = """
         import sys
         from harness.measure.process import WorkerProcess, pins
         worker = WorkerProcess("sorting.it", pins(1, {}))
-        worker.ask("prepare", component="adversarial_plugin.component:COMPONENT", case="tiny", seeds=[0], audio=None, seed=0)
+        worker.ask("prepare", inputs={"0": {"x": 1.0}}, seed=0)
         worker.ask("load", implementation="adversarial_plugin.crashes:IGNORES_SIGTERM", settings={})
         worker.tell("block", calls=1)
         sys.stdout.write(f"{worker.pid}\\n")

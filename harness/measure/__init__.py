@@ -3,6 +3,7 @@
 from harness.measure.effects import Flip, flip_settings
 from harness.measure.fuzz import Failure, Fuzzed, fuzz
 from harness.measure.plan import plan
-from harness.measure.session import SEEDS, SESSION_SECONDS, Progress, run
+from harness.measure.records import SEEDS
+from harness.measure.session import SESSION_SECONDS, Progress, run
 
 __all__ = ["SEEDS", "SESSION_SECONDS", "Failure", "Flip", "Fuzzed", "Progress", "flip_settings", "fuzz", "plan", "run"]

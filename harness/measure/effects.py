@@ -12,6 +12,7 @@ import psutil
 
 from harness.component import Effect, Implementation
 from harness.measure.process import PATIENCE_SECONDS, WorkerFailed, WorkerProcess, pins
+from harness.measure.workload import Workload
 from harness.registry import Registry, unavailable
 from harness.settings import Settings
 
@@ -78,6 +79,9 @@ class _Bench:
     environment: Mapping[str, str]
     patience: float
 
+    def workload(self, effect: Effect) -> Workload:
+        return Workload(self.registry.components[self.item.component], effect.case)
+
     def start(self, effect: Effect, value: Any) -> WorkerProcess:
         """A worker with the setting at `value`, loaded."""
         own = self.settings.only(self.item.settings)
@@ -87,8 +91,8 @@ class _Bench:
         name = f"{self.item.component}.{self.item.name}"
         worker = WorkerProcess(name, pins(1, self.environment))
         try:
-            component, implementation = self.registry.entry(self.item.component).value, self.registry.entry(name).value
-            worker.ask("prepare", component=component, case=effect.case, seeds=[0], audio=None, seed=0)
+            implementation = self.registry.entry(name).value
+            worker.ask("prepare", inputs={"0": self.workload(effect).inputs(0)}, seed=0)
             affinity = list(given.affinity) if given.affinity else None
             worker.ask("load", self.patience, implementation=implementation, settings=given.given(), affinity=affinity)
         except BaseException:
@@ -139,7 +143,7 @@ def _output(bench: _Bench, effect: Effect) -> tuple[bool, str]:
 
 
 def _produced(bench: _Bench, effect: Effect) -> tuple[bool, str]:
-    first, second = (answer.get("produced") for answer in _cold(bench, effect))
+    first, second = (bench.workload(effect).produced(0, answer["outputs"]) for answer in _cold(bench, effect))
     return first != second, f"{first} and {second} units"
 
 

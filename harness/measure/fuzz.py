@@ -163,8 +163,6 @@ class _Pair:
         if side not in self._workers:
             name, settings = self._sides[side]
             worker = self._workers[side] = WorkerProcess(name, self._environment)
-            component = self._registry.entry(self._row.component).value
-            worker.ask("prepare", component=component, case=None, seeds=[], audio=None, seed=0)
             worker.ask("load", implementation=self._registry.entry(name).value, settings=settings.given())
         return self._workers[side]
 

@@ -11,6 +11,7 @@ from typing import Any
 from harness.component import Approximate, Component, Implementation, Outputs
 from harness.measure.process import PATIENCE_SECONDS, WorkerFailed, WorkerProcess
 from harness.measure.trust import Witness
+from harness.measure.workload import Workload
 from harness.parity import ParityResult, compare, not_finite
 from harness.record import Block, Outcome, Planned
 from harness.settings import show
@@ -27,14 +28,14 @@ class Target:
     planned: Planned
     component: Component
     implementation: Implementation
-    component_value: str
+    workload: Workload
     implementation_value: str
     distribution: str
     replaced: Mapping[str, Approximate]
     expected: Mapping[int, Outputs] | Outcome
     environment: Mapping[str, str]
     affinity: Sequence[int] = ()
-    audio: str | None = None
+    audio: bool = False
     memory_limit: int | None = None
     paths: Sequence[str] | None = None
     control: str = ""
@@ -43,19 +44,30 @@ class Target:
     def name(self) -> str:
         return f"{self.planned.component}.{self.planned.row}"
 
+    @property
+    def lane_name(self) -> str:
+        """The row under its settings, on any case."""
+        return f"{self.name} {sorted(self.planned.settings.items())} {self.control}"
+
 
 @dataclass
 class Lane:
-    """A row in this launch: its process, and what was measured of it so far."""
+    """A row in this launch: its process, and what was measured of it so far.
+
+    before: the lane of another case whose process this one goes on in. more: another case follows, in the same process if
+    that was slow to get ready. first: the answer to the first call.
+    """
 
     target: Target
     patience: float = PATIENCE_SECONDS
+    before: Lane | None = None
+    more: bool = False
     worker: WorkerProcess | None = None
     outcome: Outcome = field(default_factory=Outcome)
     parity: tuple[ParityResult, ...] = ()
     loaded: dict[str, Any] = field(default_factory=dict)
-    cold: dict[str, Any] = field(default_factory=dict)
-    work: dict[str, Any] | None = None
+    first: dict[str, Any] = field(default_factory=dict)
+    produced: float | None = None
     seconds: float = 0.0  # of one warm call
     blocks: list[Block] = field(default_factory=list)
     calls: list[float] = field(default_factory=list)
@@ -69,17 +81,30 @@ class Lane:
 
     def __post_init__(self) -> None:
         self.clock = self.target.implementation.clock
+        if self.before is not None:
+            self.worker, self.loaded, self.before.worker = self.before.worker, self.before.loaded, None
+            self.notes.append("its process had run another case: no first call, no memory (--thorough starts one for each case)")
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the process was started for this case."""
+        return self.before is None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the process is left for the next case."""
+        return self.done and self.worker is not None and not self.worker.closed
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         assert self.worker is not None
         return self.worker.ask(command, self.patience, **arguments)
 
-    def end(self, outcome: Outcome | None = None) -> None:
-        """No more of this row in this launch; its process goes."""
+    def end(self, outcome: Outcome | None = None, *, leave: bool = False) -> None:
+        """No more of this row in this launch; its process goes, or is left for the next case."""
         if outcome is not None:
             self.outcome = outcome
         self.done = True
-        if self.worker is not None:
+        if self.worker is not None and not leave:
             problem = self.worker.close(min(self.patience, 10.0))
             self.notes += [problem] if problem else []
 
@@ -122,7 +147,7 @@ def reproduce(target: Target, seed: int) -> str:
     """The command that compares this row on this seed alone."""
     planned = target.planned
     declared = any(dict(variant.settings) == dict(planned.variant) for variant in target.implementation.variants)
-    case = f"--case {planned.case} --seed {seed}" if target.audio is None else "--input FILE"
+    case = f"--case {planned.case} --seed {seed}" if not target.audio else "--input FILE"
     given = {name: value for name, value in planned.settings.items() if not (declared and name in planned.variant)}
     turned = "".join(f" --{name.replace('_', '-')} {show(value)}" for name, value in sorted(given.items()))
     return f"harness run {planned.component}.{planned.implementation} --only parity {case}{turned}"

@@ -14,17 +14,19 @@ import psutil
 from harness.measure import slow
 from harness.measure.calibration import Calibration
 from harness.measure.lane import Lane, judge_inputs, judge_outputs
-from harness.measure.process import WorkerFailed, WorkerProcess
+from harness.measure.process import WorkerProcess
 from harness.record import Block, Outcome
 
 BLOCK_SECONDS = 0.002
-QUICK_SECONDS = 0.5
+QUICK_SECONDS = 0.1
+READY_SECONDS = 0.5
 MOST_ROUNDS, LEAST_ROUNDS = 48, 3
 MOST_CALLS = 1000
 SLICES = 4
 MOST_CALLS_PER_BLOCK = 2000
 SLOWEST_COPY = 200e6  # bytes per second
-REPLAY_FACTOR, REPLAY_SECONDS = 3.0, 50e-6
+REPLAY_CHECK_SECONDS = 0.5
+REPLAY_FACTOR, REPLAY_SECONDS = 4.0, 50e-6
 HIDDEN_SHARE, HIDDEN_SECONDS = 0.1, 0.0002
 
 
@@ -69,49 +71,46 @@ def _active(lanes: Sequence[Lane]) -> list[Lane]:
 
 
 def _start(lanes: Sequence[Lane], seeds: Sequence[int], rng: random.Random) -> None:
-    """Start every process; interpreters and inputs get ready side by side, for nothing is timed yet."""
+    """Start every process; interpreters get ready side by side, for nothing is timed yet."""
     for lane in lanes:
         target = lane.target
         if isinstance(target.expected, Outcome):
             lane.end(target.expected)
             continue
-        lane.worker = WorkerProcess(target.name, target.environment, paths=target.paths)
-        with lane.attempt():
-            lane.worker.tell(
-                "prepare",
-                component=target.component_value,
-                case=target.planned.case,
-                audio=target.audio,
-                seeds=list(seeds),
-                seed=rng.randrange(1 << 62),
-            )
+        lane.worker = lane.worker or WorkerProcess(target.name, target.environment, paths=target.paths)
     for lane in _active(lanes):
         with lane.attempt():
             assert lane.worker is not None
-            lane.work = lane.worker.answer()["work"]
+            inputs = {str(seed): lane.target.workload.inputs(seed) for seed in seeds}
+            lane.worker.tell("prepare", inputs=inputs, seed=rng.randrange(1 << 62))
+    for lane in _active(lanes):
+        with lane.attempt():
+            assert lane.worker is not None
+            lane.worker.answer()
 
 
 def _first_call(lane: Lane, seed: int) -> None:
     """Load and first call, alone on the machine; then the first answer to "is it the same?"."""
     planned = lane.target.planned
-    lane.loaded = lane.ask(
-        "load",
-        implementation=lane.target.implementation_value,
-        settings=dict(planned.settings),
-        affinity=list(lane.target.affinity) or None,
-        memory_limit=lane.target.memory_limit,
-    )
-    lane.cold = lane.ask("cold", seed=seed)
-    lane.seconds = lane.cold["wall_ns"] / 1e9
-    judge_outputs(lane, seed, lane.cold.pop("outputs"), "the first call")
-    judge_inputs(lane, lane.cold)
-    if "unproduced" in lane.cold and all(result.passed for result in lane.parity) and not lane.done:
-        planned = lane.target.planned
-        raise WorkerFailed(Outcome("raised", f"{planned.component}: counting what {planned.row} produced: {lane.cold['unproduced']}"))
+    if lane.fresh:
+        lane.loaded = lane.ask(
+            "load",
+            implementation=lane.target.implementation_value,
+            settings=dict(planned.settings),
+            affinity=list(lane.target.affinity) or None,
+            memory_limit=lane.target.memory_limit,
+        )
+    lane.first = lane.ask("cold", seed=seed)
+    lane.seconds = lane.first["wall_ns"] / 1e9
+    outputs = lane.first.pop("outputs")
+    judge_outputs(lane, seed, outputs, "the first call")
+    judge_inputs(lane, lane.first)
+    if not lane.done:
+        lane.produced = lane.target.workload.produced(seed, outputs)
 
 
 def _warm(lane: Lane, seeds: Sequence[int], *, every: bool) -> None:
-    """Warm calls on all seeds, their outputs held together and compared; of a slow row only where parity alone is asked."""
+    """Warm calls on all seeds, their outputs held together and compared; of slow rows the timed calls serve."""
     if lane.seconds > QUICK_SECONDS and not every:
         return
     answer = lane.ask("outputs", seeds=list(seeds))
@@ -124,27 +123,18 @@ def _warm(lane: Lane, seeds: Sequence[int], *, every: bool) -> None:
 
 def _rounds(lanes: Sequence[Lane], budget: float, calibration: Calibration, rng: random.Random) -> None:
     """Rounds of one block per lane in random order. Slow lanes sit out some rounds, the same ones, so that they stay paired."""
-    if not lanes:
-        return
-    share = budget / len(lanes)
-    # The least is taken in any case; of slow rows one round in each launch.
-    least = {id(lane): LEAST_ROUNDS if lane.seconds < QUICK_SECONDS else 1 for lane in lanes}
-    affordable = {id(lane): share / max(lane.seconds, BLOCK_SECONDS) for lane in lanes}
-    total = int(min(MOST_ROUNDS, max(*least.values(), *affordable.values())))
-    strides = {key: _stride(total, count, least[key]) for key, count in affordable.items()}
     speeds: list[float] = []  # of the calibration kernel around each round
     started = time.monotonic()
-
-    def wanted() -> bool:
-        """The planned rounds; then one for each noisy round, as far as time allows."""
-        quiet = sum(calibration.quiet(speed) for speed in speeds)
-        replacing = len(speeds) < 1.5 * total and time.monotonic() - started < 1.5 * budget
-        return len(speeds) < total or (quiet < total and replacing)
-
     before = calibration()
-    while wanted() and _active(lanes):
-        number = len(speeds)
-        turn = [lane for lane in _active(lanes) if number % strides[id(lane)] == 0]
+    while active := _active(lanes):
+        # Anew for each round: what was slow in its first call need not be slow in its second.
+        number, (total, strides) = len(speeds), _schedule([lane.seconds for lane in active], budget)
+        quiet = sum(calibration.quiet(speed) for speed in speeds)
+        # The planned rounds; then one for each noisy round, as far as time allows.
+        replacing = number < 1.5 * total and time.monotonic() - started < 1.5 * budget
+        if number >= total and (quiet >= total or not replacing):
+            break
+        turn = [lane for lane, stride in zip(active, strides, strict=True) if number % stride == 0]
         measured = [(lane, timing) for lane in rng.sample(turn, len(turn)) if (timing := _block(lane)) is not None]
         speeds.append(max(before, calibration()))
         for lane, (calls, wall, cpu) in measured:
@@ -159,12 +149,21 @@ def _rounds(lanes: Sequence[Lane], budget: float, calibration: Calibration, rng:
         lane.blocks = [dataclasses.replace(block, quiet=calibration.quiet(speeds[block.round])) for block in lane.blocks]
 
 
-def _stride(total: int, affordable: float, least: int) -> int:
-    """The smallest power of two that leaves at most `affordable` of `total` rounds, but at least `least`."""
-    stride = 1
-    while -(-total // stride) > max(affordable, 1) and -(-total // (2 * stride)) >= least:
-        stride *= 2
-    return stride
+def _schedule(seconds: Sequence[float], budget: float) -> tuple[int, list[int]]:
+    """How many rounds, and for each lane (by the seconds of a call) a power of two: it takes part in every so many of them.
+
+    LEAST_ROUNDS are taken in any case; of slow lanes one, in each launch.
+    """
+    affordable = [budget / len(seconds) / max(each, BLOCK_SECONDS) for each in seconds]
+    least = [LEAST_ROUNDS if each < QUICK_SECONDS else 1 for each in seconds]
+    total = int(min(MOST_ROUNDS, max(*least, *affordable)))
+    strides = []
+    for can, must in zip(affordable, least, strict=True):
+        stride = 1
+        while -(-total // stride) > max(can, 1) and -(-total // (2 * stride)) >= must:
+            stride *= 2
+        strides.append(stride)
+    return total, strides
 
 
 def _block(lane: Lane) -> tuple[int, float, float] | None:
@@ -175,6 +174,7 @@ def _block(lane: Lane) -> tuple[int, float, float] | None:
         with lane.witness.watch(lane.worker.pid) as seen:
             answer = lane.ask("block", calls=calls)
         wall, cpu = answer["wall_ns"] / 1e9, answer["cpu_ns"] / 1e9
+        lane.seconds = min(lane.seconds, wall / calls)
         lane.witness.add(seen, wall=wall, cpu=cpu, after=_copying(lane, answer))
         if lane.witness.gross():
             raise lane.distrust(lane.witness.contradiction() or "its clock stands still")
@@ -185,6 +185,8 @@ def _block(lane: Lane) -> tuple[int, float, float] | None:
 def _checked(lane: Lane) -> float:
     """Check the output that the last timed command kept; the CPU seconds that other threads of the process took since."""
     answer = lane.ask("check", inputs=False)
+    if answer["rewritten"]:
+        raise lane.distrust("a later call changed the output of the first one; each call must return arrays of its own")
     if answer["digest"] not in lane.trusted.setdefault(answer["seed"], set()):
         judge_outputs(lane, answer["seed"], lane.ask("kept")["outputs"], "a timed call")
         if not lane.done:
@@ -225,11 +227,12 @@ def _finish(lane: Lane, *, fresh: bool) -> None:
             judge_inputs(lane, lane.ask("check", inputs=True))
             _children(lane)
         # One call may be slow by chance; four are slow for a reason.
-        if fresh and not lane.done and lane.seconds < QUICK_SECONDS and _replayed(lane, 1) and (times := _replayed(lane, 3)):
+        if fresh and not lane.done and lane.seconds < REPLAY_CHECK_SECONDS and _replayed(lane, 1) and (times := _replayed(lane, 3)):
             raise lane.distrust("inputs it has seen take {:.3g} s, new ones {:.3g} s: it replays results".format(*times))
         if not lane.done:
             lane.state = lane.ask("state")
-            lane.end()
+            ready = lane.loaded["wall_ns"] / 1e9 + (lane.first["wall_ns"] / 1e9 - lane.seconds if lane.fresh else 0.0)
+            lane.end(leave=lane.more and (ready > READY_SECONDS or not lane.fresh))
 
 
 def _copying(lane: Lane, answer: Mapping[str, Any]) -> float:
@@ -241,9 +244,11 @@ def _copying(lane: Lane, answer: Mapping[str, Any]) -> float:
 
 def _replayed(lane: Lane, calls: int) -> tuple[float, float] | None:
     """Seconds on known and on fresh inputs where the known are much faster, else None."""
-    answer = lane.ask("fresh", calls=calls)
-    known, unseen = max(answer["known_ns"]) / 1e9, min(answer["fresh_ns"]) / 1e9
-    return (known, unseen) if unseen > REPLAY_FACTOR * known + REPLAY_SECONDS else None
+    workload = lane.target.workload
+    answer = lane.ask("fresh", inputs=[workload.inputs(random.randrange(1000, 1 << 30), keep=False) for _ in range(calls)])
+    # Of both clocks: a busy machine stretches the one, threads that go on after a call the other.
+    pairs = [(max(answer[f"known_{clock}_ns"]) / 1e9, min(answer[f"fresh_{clock}_ns"]) / 1e9) for clock in ("wall", "cpu")]
+    return pairs[0] if all(unseen > REPLAY_FACTOR * known + REPLAY_SECONDS for known, unseen in pairs) else None
 
 
 def _children(lane: Lane) -> None:

@@ -75,6 +75,10 @@ class WorkerProcess:
         return self._process.pid
 
     @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @property
     def printed(self) -> str:
         """The last of what the plugin printed."""
         return self._printed.decode(errors="replace")

@@ -18,6 +18,7 @@ import numpy as np
 from harness.component import Implementation, Outputs
 from harness.measure.plan import reference_settings
 from harness.measure.process import WorkerFailed, WorkerProcess
+from harness.measure.workload import Workload
 from harness.record import Outcome
 from harness.registry import Registry
 from harness.settings import Settings
@@ -42,16 +43,14 @@ class References:
     notes: damaged cache files that were computed anew.
     """
 
-    def __init__(
-        self, registry: Registry, machine: str, *, environment: Mapping[str, str], audio: Path | None = None, folder: Path | None = None
-    ) -> None:
-        self._registry, self._machine, self._environment, self._audio = registry, machine, environment, audio
+    def __init__(self, registry: Registry, machine: str, *, environment: Mapping[str, str], folder: Path | None = None) -> None:
+        self._registry, self._machine, self._environment = registry, machine, environment
         self._folder = (folder or cache_folder()) / "reference"
         self._current: tuple[str, str] = ("", "")
         self._outputs: dict[Path, Outputs] = {}
         self.notes: list[str] = []
 
-    def outputs(self, component: str, case: str, seeds: Sequence[int], row: Settings) -> dict[int, Outputs]:
+    def outputs(self, component: str, workload: Workload, case: str, seeds: Sequence[int], row: Settings) -> dict[int, Outputs]:
         """Outputs for each seed, as the reference answers under the row's settings; WorkerFailed says why it cannot."""
         if (component, case) != self._current:
             self._current, self._outputs = (component, case), {}
@@ -63,19 +62,19 @@ class References:
                 self._outputs[path] = found
         absent = [seed for seed, path in paths.items() if path not in self._outputs]
         if absent:
-            for seed, outputs in self._compute(reference, settings, case, absent).items():
+            for seed, outputs in self._compute(reference, settings, workload, case, absent).items():
                 self._outputs[paths[seed]] = outputs
                 self._write(paths[seed], outputs)
         return {seed: self._outputs[path] for seed, path in paths.items()}
 
-    def _compute(self, reference: Implementation, settings: Settings, case: str, seeds: Sequence[int]) -> dict[int, Outputs]:
-        component, name = reference.component, f"{reference.component}.{reference.name}"
-        audio = str(self._audio) if self._audio else None
+    def _compute(
+        self, reference: Implementation, settings: Settings, workload: Workload, case: str, seeds: Sequence[int]
+    ) -> dict[int, Outputs]:
+        name = f"{reference.component}.{reference.name}"
         found: dict[int, Outputs] = {}
         try:
             with WorkerProcess(name, self._environment) as worker:
-                value = self._registry.entry(component).value
-                worker.ask("prepare", component=value, case=case, seeds=list(seeds), audio=audio, seed=0)
+                worker.ask("prepare", inputs={str(seed): workload.inputs(seed) for seed in seeds}, seed=0)
                 value = self._registry.entry(name).value
                 worker.ask("load", implementation=value, settings=settings.given())
                 for seed in seeds:
@@ -87,7 +86,9 @@ class References:
 
     def _path(self, reference: Implementation, settings: Settings, case: str, seed: int) -> Path:
         component = self._registry.components[reference.component]
-        key = [component.name, component.version, self._build(reference), settings.given(), case, seed, self._machine, np.__version__]
+        entry = self._registry.entry(f"{reference.component}.{reference.name}").value
+        build = [component.name, component.version, entry, self._build(reference), np.__version__]
+        key = [build, settings.given(), case, seed, self._machine]
         return self._folder / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]}.npz"
 
     def _build(self, reference: Implementation) -> str:

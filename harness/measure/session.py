@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
-import importlib.util
 import itertools
 import os
 import platform
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from harness.component import Outputs, Work
 from harness.machine import state
 from harness.measure import slow
 from harness.measure.calibration import Calibration
-from harness.measure.commit import commit_of
 from harness.measure.lane import Lane, Target
 from harness.measure.launch import measure
 from harness.measure.plan import replaced
 from harness.measure.process import PATIENCE_SECONDS, WorkerFailed, pins
+from harness.measure.records import SEEDS, packages, record_of
 from harness.measure.reference import References, no_outputs
-from harness.record import Build, Floor, Outcome, Plan, Planned, Record, Samples, Store, Timing
+from harness.measure.workload import Workload
+from harness.record import Floor, Outcome, Plan, Planned, Record, Store
 from harness.registry import Registry
 from harness.settings import Settings
-
-SEEDS = (0, 1, 2)
-"""The family of inputs of each case."""
 
 SESSION_SECONDS = 140.0
 LEAST_SECONDS, MOST_SECONDS = 0.05, 0.6
@@ -64,186 +59,157 @@ def run(
     calibration: Calibration | None = None,
     patience: float = PATIENCE_SECONDS,
     memory_limit: int | None = None,
+    share: bool = True,
 ) -> list[Record]:
     """Measure what the plan names.
 
     settings: those the plan was made with (they pin the threads of rows that honour no `threads`). environment: further
     variables of the workers (the profile's). seconds: about how long the session may take; slow rows get fewer rounds,
     never none. timed: False for parity alone. patience: seconds that a single command to a worker may take.
-    memory_limit: bytes of address space of a worker. Records of an interrupted session are in the store.
+    memory_limit: bytes of address space of a worker. share: let a row whose process is slow to get ready run all cases of a
+    launch in it, the quick one first; what only a fresh process can tell (first call, memory) is then absent from the others.
+    Records of an interrupted session are in the store.
     """
-    rng = random.Random(int.from_bytes(os.urandom(8), "big"))
-    calibration = calibration or Calibration()
-    seeds = seeds if audio is None else seeds[:1]
-    references = References(registry, plan.machine, environment=pins(None, environment or {}), audio=audio)
-    groups = [list(rows) for _, rows in itertools.groupby(plan.planned, key=lambda row: (row.component, row.case))]
-    total = sum(max(row.launches for row in rows) for rows in groups)
-    deadline = time.monotonic() + seconds
-    here = {"python": platform.python_version(), "packages": _packages(registry)}
-    common: dict[str, Any] = {"seeds": seeds, "settings": settings or Settings(), "environment": environment or {}}
-    common |= {"audio": audio, "memory_limit": memory_limit}
-    done: int = 0
-    records: list[Record] = []
+    session = _Session(
+        plan=plan,
+        registry=registry,
+        references=References(registry, plan.machine, environment=pins(None, environment or {})),
+        seeds=seeds if audio is None else seeds[:1],
+        settings=settings or Settings(),
+        environment=environment or {},
+        audio=audio,
+        memory_limit=memory_limit,
+        store=store,
+        floor=floor,
+    )
+    rng, calibration = random.Random(int.from_bytes(os.urandom(8), "big")), calibration or Calibration()
+    steps, deadline = _steps(plan, registry, share=share), time.monotonic() + seconds
+    targets: dict[tuple[str, str], list[Target]] = {}
+    waiting: dict[str, Lane] = {}  # lanes whose process goes on to the next case of this launch
     if store is not None:
         store.append(plan)
-    for rows in groups:
-        targets = [_target(row, registry, references, **common) for row in rows]
-        for launch in range(max(row.launches for row in rows)):
+    try:
+        for done, step in enumerate(steps):
             if progress is not None:
-                progress(Progress(done, total, rows[0].component, rows[0].case, launch))
-            lanes = [Lane(target, patience) for target in targets if launch < target.planned.launches]
-            slot = max(0.0, deadline - time.monotonic()) / (total - done)
-            budget = _budget(time.monotonic() + slot, len(lanes))
-            since, started, notes = state.counters(), datetime.datetime.now(datetime.UTC), len(references.notes)
+                progress(Progress(done, len(steps), *step.key, step.launch))
+            if step.first:
+                _dismiss(waiting)
+            if step.key not in targets:
+                targets = {key: found for key, found in targets.items() if key[0] == step.key[0]}
+                targets[step.key] = session.targets(step)
+            chosen = [target for target in targets[step.key] if step.launch < target.planned.launches]
+            lanes = [Lane(target, patience, before=waiting.pop(target.lane_name, None), more=step.more) for target in chosen]
+            budget = _budget(time.monotonic() + (deadline - time.monotonic()) / (len(steps) - done), len(lanes))
+            since, started = state.counters(), datetime.datetime.now(datetime.UTC)
             try:
-                measure(lanes, launch, seeds=seeds, seconds=budget, calibration=calibration, rng=rng, timed=timed)
+                measure(lanes, step.launch, seeds=session.seeds, seconds=budget, calibration=calibration, rng=rng, timed=timed)
+                waiting |= {lane.target.lane_name: lane for lane in lanes if lane.waits}
             finally:
                 # Also when interrupted: what was measured is kept.
-                now = state.state(since)
-                for lane in lanes:
-                    if not lane.cold and lane.outcome.kind == "measured":
-                        continue
-                    found = {**now.to_dict(), "busy": now.busy_reason() or "", "notes": [*lane.notes, *references.notes[notes:]]}
-                    records.append(_record(plan, lane, launch, started=started, found=found, here=here, floor=floor))
-                    if store is not None:
-                        store.append(records[-1])
-                for lane in lanes:
-                    if lane.worker is not None:
-                        lane.worker.kill()
-                slow.remember(plan.machine, {slow.name_of(lane.target.planned): lane.seconds for lane in lanes if lane.seconds})
-            done += 1
+                session.keep(lanes, step.launch, started, state.state(since))
+                _dismiss({lane.target.lane_name: lane for lane in lanes if not lane.waits})
+    finally:
+        _dismiss(waiting)
     if progress is not None:
-        progress(Progress(total, total, groups[-1][0].component, groups[-1][0].case, 0))
-    return records
+        progress(Progress(len(steps), len(steps), *steps[-1].key, steps[-1].launch))
+    return session.records
 
 
-def _target(
-    row: Planned,
-    registry: Registry,
-    references: References,
-    *,
-    seeds: Sequence[int],
-    settings: Settings,
-    environment: Mapping[str, str],
-    audio: Path | None,
-    memory_limit: int | None,
-) -> Target:
-    implementation = registry.implementations(row.component)[row.implementation]
-    asked = settings.merged(dict(row.settings))
-    try:
-        expected: Mapping[int, Outputs] | Outcome = references.outputs(row.component, row.case, seeds, asked)
-    except WorkerFailed as failure:
-        expected = no_outputs(failure)
-    return Target(
-        planned=row,
-        component=registry.components[row.component],
-        implementation=implementation,
-        component_value=registry.entry(row.component).value,
-        implementation_value=registry.entry(f"{row.component}.{row.implementation}").value,
-        distribution=registry.entry(f"{row.component}.{row.implementation}").distribution,
-        replaced=replaced(implementation, row.variant),
-        expected=expected,
-        environment=pins(asked.threads, environment),
-        affinity=asked.affinity or (),
-        audio=str(audio) if audio else None,
-        memory_limit=memory_limit,
-    )
+@dataclass
+class _Session:
+    """What stays the same while a session runs, and the records so far."""
+
+    plan: Plan
+    registry: Registry
+    references: References
+    seeds: Sequence[int]
+    settings: Settings
+    environment: Mapping[str, str]
+    audio: Path | None
+    memory_limit: int | None
+    store: Store | None
+    floor: Callable[[Work, int, str], Floor | None] | None
+    records: list[Record] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.shared = {"python": platform.python_version(), "packages": packages(self.registry)}
+
+    def targets(self, step: _Step) -> list[Target]:
+        """The rows of a case with all that their lanes need, reference outputs included."""
+        component, case = step.key
+        workload = Workload(self.registry.components[component], case, self.audio)
+        return [self._target(row, workload) for row in step.rows]
+
+    def _target(self, row: Planned, workload: Workload) -> Target:
+        asked = self.settings.merged(dict(row.settings))
+        implementation = self.registry.implementations(row.component)[row.implementation]
+        entry = self.registry.entry(f"{row.component}.{row.implementation}")
+        try:
+            expected: Mapping[int, Outputs] | Outcome = self.references.outputs(row.component, workload, row.case, self.seeds, asked)
+        except WorkerFailed as failure:
+            expected = no_outputs(failure)
+        return Target(
+            planned=row,
+            component=self.registry.components[row.component],
+            implementation=implementation,
+            workload=workload,
+            implementation_value=entry.value,
+            distribution=entry.distribution,
+            replaced=replaced(implementation, row.variant),
+            expected=expected,
+            environment=pins(asked.threads, self.environment),
+            affinity=asked.affinity or (),
+            audio=self.audio is not None,
+            memory_limit=self.memory_limit,
+        )
+
+    def keep(self, lanes: Sequence[Lane], launch: int, started: datetime.datetime, now: state.State) -> None:
+        """Record what the lanes have, remember what was slow, free the inputs."""
+        notes, self.references.notes = self.references.notes, []
+        for lane in lanes:
+            if lane.first or lane.outcome.kind != "measured":
+                found = {**now.to_dict(), "busy": now.busy_reason() or "", "notes": [*lane.notes, *notes]}
+                record = record_of(self.plan, lane, launch, started=started, state=found, environment=self.shared, floor=self.floor)
+                self.records.append(record)
+                if self.store is not None:
+                    self.store.append(record)
+            lane.target.workload.forget()
+        slow.remember(self.plan.machine, {slow.name_of(lane.target.planned): lane.seconds for lane in lanes if lane.seconds})
 
 
-def _device(lane: Lane) -> str:
-    """What computes: "cpu", "cuda", "mps" or "mlx"."""
-    return lane.target.implementation.requires.device or ("mlx" if lane.clock == "mlx" else "cpu")
+@dataclass(frozen=True)
+class _Step:
+    """One launch of one case. first: no case before it in its launch; more: another one after it."""
+
+    key: tuple[str, str]
+    rows: tuple[Planned, ...]
+    launch: int
+    first: bool = True
+    more: bool = False
+
+
+def _steps(plan: Plan, registry: Registry, *, share: bool) -> list[_Step]:
+    """The launches in order: of a component one after another, each over all its cases when they share processes."""
+    groups = {key: tuple(rows) for key, rows in itertools.groupby(plan.planned, key=lambda row: (row.component, row.case))}
+    steps = []
+    for component, pairs in itertools.groupby(groups, key=lambda key: key[0]):
+        quick = {case.name for case in registry.components[component].cases if case.quick}
+        keys = sorted(pairs, key=lambda key: key[1] not in quick)
+        launches = range(max(row.launches for key in keys for row in groups[key]))
+        if share:
+            order = [(key, launch, key == keys[0], key != keys[-1]) for launch in launches for key in keys]
+        else:
+            order = [(key, launch, True, False) for key in keys for launch in launches]
+        steps += [_Step(key, groups[key], launch, first, more) for key, launch, first, more in order]
+    return steps
+
+
+def _dismiss(lanes: dict[str, Lane]) -> None:
+    for lane in lanes.values():
+        if lane.worker is not None:
+            lane.worker.kill()
+    lanes.clear()
 
 
 def _budget(end: float, lanes: int) -> Callable[[], float]:
     return lambda: min(MOST_SECONDS * lanes, max(LEAST_SECONDS * lanes, end - time.monotonic()))
-
-
-def _record(
-    plan: Plan,
-    lane: Lane,
-    launch: int,
-    *,
-    started: datetime.datetime,
-    found: Mapping[str, object],
-    here: Mapping[str, str],
-    floor: Callable[[Work, int, str], Floor | None] | None,
-) -> Record:
-    target, row = lane.target, lane.target.planned
-    threads = int(target.environment["OMP_NUM_THREADS"])
-    file = str(lane.loaded.get("file", ""))
-    commit = commit_of(file)
-    rejected = sum(not block.quiet for block in lane.blocks) / len(lane.blocks) if lane.blocks else 0.0
-    return Record(
-        session=plan.session,
-        launch=launch,
-        component=row.component,
-        contract=target.component.version,
-        implementation=row.implementation,
-        role=row.role,
-        case=row.case,
-        unit=target.component.unit.name,
-        unit_audio_seconds=target.component.unit.audio_seconds,
-        clock=lane.clock,
-        settings=row.settings,
-        variant=row.variant,
-        build=Build(target.distribution, _version(target.distribution), str(lane.loaded.get("native", "")), file),
-        machine=plan.machine,
-        profile=plan.profile,
-        state={**found, "rejected_share": rejected},
-        started=started.isoformat(timespec="seconds"),
-        samples=samples(lane),
-        outcome=lane.outcome,
-        parity=lane.parity,
-        exact=row.exact,
-        floor=floor(_work(lane.work, row), threads, _device(lane)) if floor is not None and lane.work else None,
-        commit=commit.name,
-        commit_date_ms=commit.date_ms,
-        dirty=commit.dirty,
-        environment={**here, **target.environment, **_environment(lane.state)},
-        control=target.control,
-    )
-
-
-def _work(least: Mapping[str, Any], row: Planned) -> Work:
-    """The least work of a call; a row that computes in another precision on purpose is held against that precision's ceiling."""
-    return Work(**{**least, "precision": row.variant.get("precision", least["precision"])})
-
-
-def samples(lane: Lane) -> Samples:
-    """What a lane has measured so far."""
-    devices = (lane.state or lane.cold).get("device_peak", {})
-    return Samples(
-        load=Timing(lane.loaded["wall_ns"] / 1e9, lane.loaded["cpu_ns"] / 1e9) if lane.loaded else None,
-        cold=Timing(lane.cold["wall_ns"] / 1e9, lane.cold["cpu_ns"] / 1e9) if lane.cold else None,
-        blocks=tuple(lane.blocks),
-        calls=tuple(lane.calls),
-        chunks=tuple(lane.chunks),
-        peak_bytes=lane.cold.get("peak_bytes"),
-        base_bytes=lane.loaded.get("base_bytes"),
-        loaded_bytes=lane.loaded.get("loaded_bytes"),
-        device_peak_bytes=max(devices.values()) if devices else None,
-        produced=lane.cold.get("produced"),
-    )
-
-
-def _environment(worker: Mapping[str, Any]) -> dict[str, str]:
-    """What really ran, as the worker says: versions, affinity, and each BLAS and OpenMP with its kernel and threads."""
-    if not worker:
-        return {}
-    pools = "; ".join(f"{p['library']} {p['version']} {p['kernel']} x{p['threads']}" for p in worker["pools"])
-    return {"python": worker["python"], "numpy": worker["numpy"], "affinity": "+".join(map(str, worker["affinity"])), "pools": pools}
-
-
-def _packages(registry: Registry) -> str:
-    """Of the packages that registered implementations need, those that are installed: what tells two environments apart."""
-    items = [item for component in registry.components for item in registry.implementations(component).values()]
-    names = {package.partition(".")[0] for item in items for package in item.requires.packages}
-    return "+".join(sorted(name for name in names if importlib.util.find_spec(name) is not None))
-
-
-def _version(distribution: str) -> str:
-    try:
-        return importlib.metadata.version(distribution) if distribution else ""
-    except importlib.metadata.PackageNotFoundError:
-        return ""

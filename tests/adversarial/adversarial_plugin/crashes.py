@@ -96,7 +96,7 @@ def EATS_MEMORY(inputs):
 def CRASHES_LATER(inputs):
     """Well for the first calls: what was measured until then must not be lost."""
     _calls.append(0)
-    if len(_calls) > 60:
+    if len(_calls) > 6:
         os.kill(os.getpid(), signal.SIGSEGV)
     return {"y": honest(inputs)}
 

@@ -21,6 +21,12 @@ def by_precision(settings):
 
 
 @contextmanager
+def loads_slowly(settings):
+    time.sleep(0.6)
+    yield lambda inputs: {"y": np.sort(inputs["x"], kind="stable")}
+
+
+@contextmanager
 def twice(settings):
     def run(inputs):
         np.sort(inputs["x"], kind="stable")
@@ -79,6 +85,7 @@ EVERY = ("threads", "precision", "batch", "longest_audio", "cache", "hop")
 REFERENCE = made("reference", sorting, role="reference", clock="cpu")
 HONEST = made("honest", by_precision, settings=("precision", "threads"), variants=(FLOAT32,))
 TWICE = made("twice", twice, role="peer")
+LOADS_SLOWLY = made("loads_slowly", loads_slowly)
 STREAMS = made("streams", streaming, clock="wall")
 TURNS = made("turns", turning, settings=EVERY)
 DEAD = made("dead", sorting, settings=EVERY)
