@@ -7,6 +7,8 @@ configuration, 3 inconclusive, 4 invalid, 5 nothing, or less than planned, was m
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -19,20 +21,54 @@ from harness.settings import NAMES, ConfigurationError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    _open_streams()
     options = parser().parse_args(arguments)
     command: Command = options.command
     try:
-        return command(options)
+        code = command(options)
     except ConfigurationError as error:
-        sys.stderr.write(f"harness: {error}\n")
-        return USAGE
+        code = _say(str(error), USAGE)
     except KeyboardInterrupt:
-        sys.stderr.write("harness: interrupted; what was measured is kept, `harness judge` reads it\n")
-        return INCOMPLETE
+        code = _say("interrupted; what was measured is kept, `harness judge` reads it", INCOMPLETE)
     except BrokenPipeError:
-        # The reader (`| head`) left: nothing more can be said, and that is no failure of the command... but no pass either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return INCOMPLETE
+        code = INCOMPLETE  # what was to be said could not be
+    except OSError as error:
+        # A disk that is full, a file that cannot be written: nothing that a traceback would explain better.
+        code = _say(f"{error.filename or 'the system'}: {error.strerror or error}", USAGE)
+    _flush()
+    return code
+
+
+def _open_streams() -> None:
+    """Give the standard streams a place where they have none (`<&-`, `>&-`), and a way to write any character.
+
+    Without this the next files opened would take their numbers, and a worker would be given its pipes as its output.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115 (lives as long as the process)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _say(message: str, code: int) -> int:
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"harness: {message}\n")
+    return code
+
+
+def _flush() -> None:
+    """Write what is left; when its reader has gone (`| head`), drop it, so that the interpreter's end does not stumble over it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--sweep", action="append", default=[], metavar="NAME=A,B", help="over the values of a setting, interleaved")
     one.add_argument("--input", type=Path, metavar="FILE", help="the user's own audio as the case (wav, flac, mp3, ogg)")
     one.add_argument("--thorough", action="store_true", help="the long cases too")
-    one.add_argument("--launches", type=int, default=3, metavar="N", help="fresh processes per row and case, at least 3 (default 3)")
+    one.add_argument("--launches", type=int, metavar="N", help="fresh processes per row and case (default 3, which a verdict needs)")
     one.add_argument("--record", action="store_true", help="write into asv history (clean commits only)")
     _add_machine(one)
     _add_reports(one)

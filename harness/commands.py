@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from harness.settings import NAMES, ConfigurationError, Settings, parse
+from harness import options as asked
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from harness.context import Context
@@ -29,6 +31,9 @@ def list_(options: argparse.Namespace) -> int:
     from harness.report import listing
 
     found = registry.discover()
+    if not found.entries:
+        sys.stderr.write("harness: nothing is registered: no installed distribution has entry points in the group harness.components\n")
+        return INCOMPLETE
     selection = found.select(options.patterns) if found.components or options.patterns else {}
     reasons = {f"{name}.{item.name}": registry.unavailable(item) for name, items in selection.items() for item in items}
     sys.stdout.write(listing.render(found, selection, reasons, cases=options.cases))
@@ -59,13 +64,17 @@ def machine(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Plan, parity, measure, judge, report, record."""
-    from harness import measure
+    from harness import history, measure
     from harness.report import terminal
     from harness.report.console import console
 
+    asked.check_run(options)
+    asked.check_files(options)
     context, screen = _context(options), console()
     if options.only == "settings":
         return _flip_settings(options.patterns, context, screen)
+    results = history.results_dir() if options.record else None
+    sweep, one = asked.sweep(options.sweep), options.only == "parity"
     plan = measure.plan(
         context.registry,
         context.settings,
@@ -74,19 +83,20 @@ def run(options: argparse.Namespace) -> int:
         profile=context.profile.name,
         cases=options.case or (),
         thorough=options.thorough,
-        sweep=_sweep(options.sweep),
+        sweep=sweep,
         audio=options.input,
-        launches=1 if options.only == "parity" else options.launches,
+        launches=1 if one else measure.LAUNCHES if options.launches is None else options.launches,
     )
-    targets = () if options.only == "parity" else context.targets(plan)
+    asked.check_honoured([*sweep, *asked.settings(options).given()], plan)
+    targets = () if one else context.targets(plan)
     terminal.render_plan(plan, screen)
-    records = _measured(options, context, plan)
+    records, interrupted = _measured(options, context, plan)
     verdicts = context.judge(plan, records, targets)
     terminal.render(verdicts, screen, plan=False)
-    if options.record:
-        _record(context, targets, screen)
-    code = _conclude(options, verdicts)
-    return code or _fuzz(context, plan, screen) if options.only == "parity" else code
+    code = _conclude(options, verdicts) or (INCOMPLETE if interrupted else 0)
+    if results is not None:
+        _record(context, targets, results, screen)
+    return code or (_fuzz(context, plan, screen) if one else 0)
 
 
 def judge(options: argparse.Namespace) -> int:
@@ -94,14 +104,16 @@ def judge(options: argparse.Namespace) -> int:
     from harness.report import terminal
     from harness.report.console import console
 
+    asked.check_judge(options)
+    asked.check_files(options)
     context, screen = _context(options), console()
     if options.history:
         return _judge_history(options, context, screen)
     sessions = context.store.sessions()
-    if not sessions and options.session is None:
+    if options.session is None and not sessions:
         sys.stderr.write(f"harness: nothing is recorded in {context.store.folder}; `harness run` measures\n")
         return INCOMPLETE
-    plan, records = context.store.read(options.session or sessions[-1])
+    plan, records = context.store.read(sessions[-1] if options.session is None else options.session)
     verdicts = context.judge(plan, records, context.targets(plan) if plan else (), rejudge=options.profile is not None)
     terminal.render(verdicts, screen)
     return _conclude(options, verdicts)
@@ -115,6 +127,7 @@ def claims(options: argparse.Namespace) -> int:
     from harness.report import ledger as report
     from harness.report.console import console
 
+    asked.check_files(options)
     store = Store(default_folder())
     sessions = [(plan, records) for plan, records in map(store.read, store.sessions()) if plan is not None]
     entries = ledger(load(), sessions, registry.discover().components)
@@ -127,29 +140,18 @@ def claims(options: argparse.Namespace) -> int:
 def _context(options: argparse.Namespace) -> Context:
     from harness import context
 
-    return context.gather(profile_name=options.profile, given=given_settings(options))
+    return context.gather(profile_name=options.profile, given=asked.settings(options))
 
 
-def _sweep(texts: Sequence[str]) -> Mapping[str, list[Any]]:
-    """`threads=1,2` as {"threads": [1, 2]}."""
-    found: dict[str, list[Any]] = {}
-    for text in texts:
-        name, equals, values = text.partition("=")
-        if not equals or not values:
-            raise ConfigurationError(f"--sweep: expected NAME=A,B such as threads=1,2, found {text!r}")
-        found[name] = [parse(name, value) for value in values.split(",")]
-    return found
-
-
-def _measured(options: argparse.Namespace, context: Context, plan: Plan) -> Sequence[Record]:
-    """The records of a session; of an interrupted one those that it left."""
+def _measured(options: argparse.Namespace, context: Context, plan: Plan) -> tuple[Sequence[Record], bool]:
+    """The records of a session, of an interrupted one those that it left; and whether it was interrupted."""
     from harness import limits, measure
     from harness.report.console import progress
 
     ceilings = limits.cached(context.machine)
     try:
         with progress("measuring") as show:
-            return measure.run(
+            records = measure.run(
                 plan,
                 context.registry,
                 settings=context.settings,
@@ -164,9 +166,12 @@ def _measured(options: argparse.Namespace, context: Context, plan: Plan) -> Sequ
                 seconds=measure.SESSION_SECONDS * (6 if options.thorough else 1) * options.launches / 3,
                 share=not options.thorough,
             )
+        return records, False
     except KeyboardInterrupt:
+        if plan.session not in context.store.sessions():
+            raise
         sys.stderr.write("harness: interrupted; judging what was measured\n")
-        return context.store.read(plan.session)[1]
+        return context.store.read(plan.session)[1], True
 
 
 def _fuzz(context: Context, plan: Plan, screen: Console) -> int:
@@ -204,13 +209,12 @@ def _flip_settings(patterns: Sequence[str], context: Context, screen: Console) -
     return int(not all(flip.shown for flip in flips))
 
 
-def _record(context: Context, targets: Sequence[Target], screen: Console) -> None:
+def _record(context: Context, targets: Sequence[Target], folder: Path, screen: Console) -> None:
     """Project every record of this machine into asv history: all of them, since those of one commit are pooled."""
     from harness import history
     from harness.report import checks
     from harness.report.console import render_pairs
 
-    folder = history.results_dir()
     records = [record for session in context.store.sessions() for record in context.store.read(session)[1]]
     projected = history.project(records, folder, context.machine, targets)
     written = [("history", str(path)) for path in projected.files]
@@ -245,15 +249,9 @@ def _conclude(options: argparse.Namespace, verdicts: Verdicts) -> int:
     from harness.report import github
     from harness.verdict import exit_code
 
-    for kind in ("json", "junit", "markdown"):
+    for kind in asked.REPORTS:
         path = getattr(options, kind)
         if path is not None:
             report.write(kind, verdicts, path)
     github.emit(verdicts, os.environ, sys.stdout)
     return exit_code(verdicts)
-
-
-def given_settings(options: argparse.Namespace) -> Settings:
-    """The settings given on the command line."""
-    texts = {name: getattr(options, f"setting_{name}") for name in NAMES}
-    return Settings(**{name: parse(name, text) for name, text in texts.items() if text is not None})

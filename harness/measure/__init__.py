@@ -2,8 +2,8 @@
 
 from harness.measure.effects import Flip, flip_settings
 from harness.measure.fuzz import Failure, Fuzzed, fuzz
-from harness.measure.plan import plan
+from harness.measure.plan import LAUNCHES, plan
 from harness.measure.records import SEEDS
 from harness.measure.session import SESSION_SECONDS, Progress, run
 
-__all__ = ["SEEDS", "SESSION_SECONDS", "Failure", "Flip", "Fuzzed", "Progress", "flip_settings", "fuzz", "plan", "run"]
+__all__ = ["LAUNCHES", "SEEDS", "SESSION_SECONDS", "Failure", "Flip", "Fuzzed", "Progress", "flip_settings", "fuzz", "plan", "run"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -12,6 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.text import clean
+
+
+class _Console(Console):
+    """A console whose reader may leave (`| head`): the command goes on, and its reports are still written."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
 
 class Progress(Protocol):
@@ -26,14 +35,14 @@ LINE_SECONDS = 10.0
 
 def console(width: int | None = None) -> Console:
     """The console on standard output. A log file or pipe has no width of its own: it gets one that the table fits in."""
-    probe = Console(width=width, highlight=False)
-    return probe if probe.is_terminal or width else Console(width=140, highlight=False)
+    probe = _Console(width=width, highlight=False)
+    return probe if probe.is_terminal or width else _Console(width=140, highlight=False)
 
 
 @contextlib.contextmanager
 def progress(what: str) -> Iterator[Progress]:
     """Show progress of long work on standard error: call it with a note and the share done (0 to 1, None where unknown)."""
-    error = Console(stderr=True, highlight=False)
+    error = _Console(stderr=True, highlight=False)
     started = last = time.monotonic()
 
     def line(note: str, share: float | None) -> str:

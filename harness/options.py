@@ -1,0 +1,85 @@
+"""What a command line asks for, checked before anything runs: wrong, useless or impossible wishes are ConfigurationErrors."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.settings import NAMES, ConfigurationError, Settings, parse
+
+if TYPE_CHECKING:
+    from harness.record import Plan
+    from harness.report import Kind
+
+REPORTS: tuple[Kind, ...] = ("json", "junit", "markdown")
+
+
+def settings(options: argparse.Namespace) -> Settings:
+    """The settings given on the command line."""
+    texts = {name: getattr(options, f"setting_{name}") for name in NAMES}
+    return Settings(**{name: parse(name, text) for name, text in texts.items() if text is not None})
+
+
+def sweep(texts: Sequence[str]) -> Mapping[str, list[Any]]:
+    """`threads=1,2` as {"threads": [1, 2]}."""
+    found: dict[str, list[Any]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        if not equals or not values:
+            raise ConfigurationError(f"--sweep: expected NAME=A,B such as threads=1,2, found {text!r}")
+        if name in found:
+            raise ConfigurationError(f"--sweep: {name} is given twice; write all its values after one, such as {name}=A,B")
+        found[name] = [parse(name, value) for value in values.split(",")]
+    return found
+
+
+def check_run(options: argparse.Namespace) -> None:
+    """Refuse options that would change nothing: what was asked for and not done must not look done."""
+    if options.only == "settings":
+        useless = ("case", "seed", "sweep", "input", "thorough", "launches", "record", "json", "junit", "markdown")
+        _refuse(options, "means nothing with --only settings, which flips each setting on the case that its component names", *useless)
+    if options.only == "parity":
+        _refuse(options, "means nothing with --only parity, which takes no times", "launches", "record")
+    else:
+        _refuse(options, "needs --only parity: times are taken on all inputs of a case, so that none can be replayed", "seed")
+    if options.input is not None:
+        _refuse(options, "means nothing with --input, whose audio is the only case", "case", "thorough", "seed")
+    if options.seed is not None and not 0 <= options.seed < 1 << 32:
+        raise ConfigurationError(f"--seed: expected a whole number from 0 to 4294967295, found {options.seed}")
+
+
+def check_judge(options: argparse.Namespace) -> None:
+    """Refuse options of the other kind of judging."""
+    if options.history:
+        _refuse(options, "means nothing with --history, which judges a commit", "session")
+    else:
+        _refuse(options, "needs --history", "results", "commit")
+        _refuse(options, "needs --history: a session was measured under its own settings", *(f"setting_{name}" for name in NAMES))
+
+
+def _refuse(options: argparse.Namespace, reason: str, *names: str) -> None:
+    given = [name.removeprefix("setting_").replace("_", "-") for name in names if _is_given(getattr(options, name))]
+    if given:
+        raise ConfigurationError(f"{', '.join('a session' if name == 'session' else f'--{name}' for name in given)} {reason}")
+
+
+def check_files(options: argparse.Namespace) -> None:
+    """Make sure that reports can be written before minutes are spent on what they are to say."""
+    for kind in REPORTS:
+        path = getattr(options, kind, None)
+        if path is not None and path.is_dir():
+            raise ConfigurationError(f"--{kind} {path}: expected a file to write, found a folder")
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def check_honoured(names: Iterable[str], plan: Plan) -> None:
+    """Every setting of the command line turns something; threads pins the libraries of any row."""
+    dead = [name for name in dict.fromkeys(names) if name != "threads" and not any(name in item.settings for item in plan.planned)]
+    if dead:
+        raise ConfigurationError(f"no selected implementation honours {', '.join(dead)}: turning it would change nothing; leave it out")
+
+
+def _is_given(value: object) -> bool:
+    return value is not None and value is not False and value != []  # 0 is given
