@@ -57,11 +57,13 @@ class Project:
     def pyproject(self, text: str) -> None:
         (self.folder / "pyproject.toml").write_text("[project]\nname = 'user'\n" + text)
 
-    def target(self, component: str, **entry: Any) -> None:
-        """One target of the project's own."""
+    def target(self, component: str, *, more: bool = False, **entry: Any) -> None:
+        """One target of the project's own; more: beside those there are."""
+        before = (self.folder / "pyproject.toml").read_text().partition("[[")
         values = {"profile": "any", "source": "the user", "kind": "stated", **entry}
-        lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
-        self.pyproject(f"[[tool.harness.targets.{component}]]\n{lines}")
+        lines = "".join(f"{name} = {_toml(value)}\n" for name, value in values.items())
+        kept = "".join(before[1:]) if more else ""
+        self.pyproject(f"{kept}[[tool.harness.targets.{component}]]\n{lines}")
 
     def plugin(self, package: str, source: str, entries: dict[str, str], **files: str) -> None:
         """Put a distribution of one module on the path. entries: `toy` or `toy.fast` -> the name of the object in it."""
@@ -121,6 +123,12 @@ class Project:
         sorted(self.records.glob("*.jsonl"))[-1].write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+def _toml(value: Any) -> str:
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    return "{" + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + "}"
+
+
 def ended(process: subprocess.Popen[bytes], seconds: float = 120) -> Said:
     """What a process said, once it has ended."""
     out, err = process.communicate(timeout=seconds)
@@ -135,3 +143,39 @@ def one_line(said: Said, code: int = 2) -> str:
     (line,) = said.err.splitlines()
     assert line.startswith("harness: ")
     return line
+
+
+TOY = """
+    import os
+    from contextlib import contextmanager
+    import numpy as np
+    from harness.component import Case, Component, Identical, Implementation, Requires, Unit
+
+    CASES = (
+        Case("one", lambda seed: {"x": np.arange(8.0) + seed}, quick=True),
+        Case("hour", lambda seed: {"x": np.arange(8.0)}, thorough="takes an hour"),
+    )
+    COMPONENT = Component("toy", Unit("frame", 0.1), CASES, {"y": Identical()}, lambda inputs, outputs: 1.0)
+
+    def made(name, run, role="optimized", **options):
+        @contextmanager
+        def load(settings):
+            yield run
+        return Implementation("toy", name, role, load, **options)
+
+    def twice(inputs):
+        return {"y": 2 * inputs["x"]}
+
+    REFERENCE = made("reference", twice, "reference")
+    FAST = made("fast", twice)
+    WRONG = made("wrong", lambda inputs: {"y": 2 * inputs["x"] + (inputs["x"] == 9)})
+    QUITS = made("quits", lambda inputs: os._exit(0))
+    GONE = made("gone", twice, requires=Requires(packages=("no_such_package",)))
+    RIVAL = made("rival", twice, "peer")
+"""
+"""Doubling eight numbers: `wrong` is so on the inputs of seeds 2 and up alone, `quits` ends its process with exit status 0."""
+
+TOY_ENTRIES = {
+    "toy": "COMPONENT",
+    **{f"toy.{name}": name.upper() for name in ("reference", "fast", "wrong", "quits", "gone", "rival")},
+}

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import soundfile
-from doors import ADVERSARIAL, CODES, Project, one_line
+from doors import ADVERSARIAL, CODES, TOY, TOY_ENTRIES, Project, one_line
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -125,23 +125,6 @@ FILES = {
         entry(settings={}).replace("{}", "{threads = 'all'}"): "setting threads",
     },
 }
-TOY = """
-    from contextlib import contextmanager
-    from harness.component import Case, Component, Identical, Implementation, Unit
-
-    CASES = (Case("one", lambda seed: {"x": 1.0}, quick=True),)
-    COMPONENT = Component("toy", Unit("frame", 0.1), CASES, {"y": Identical()}, lambda i, o: 1.0)
-
-    @contextmanager
-    def load(settings):
-        yield lambda inputs: {"y": __import__("numpy").ones(3)}
-
-    REFERENCE = Implementation("toy", "reference", "reference", load)
-    FAST = Implementation("toy", "fast", "optimized", load)
-"""
-TOY_ENTRIES = {"toy": "COMPONENT", "toy.reference": "REFERENCE", "toy.fast": "FAST"}
-
-
 @pytest.mark.parametrize(("file", "text"), [(file, text) for file, texts in FILES.items() for text in texts])
 def test_a_malformed_file_is_one_line_that_names_it(project, file, text):
     project.plugin("toy", TOY, TOY_ENTRIES, **({"targets_toml": text} if file == "targets.toml" else {}))
@@ -210,9 +193,15 @@ def test_the_users_audio_is_measured_and_neither_name_nor_path_is_written(projec
 
 
 def test_audio_that_a_component_refuses_is_its_own_failure(project):
-    project.plugin("toy", TOY.replace(", lambda i, o: 1.0)", ", lambda i, o: 1.0, from_audio=refuse)").replace(
-        "    COMPONENT", "    def refuse(samples, rate):\n        raise ValueError(f'expected 44100 Hz, found {rate}')\n    COMPONENT"
-    ), TOY_ENTRIES)  # fmt: skip
+    refusing = """
+    import dataclasses
+
+    def refuse(samples, rate):
+        raise ValueError(f"expected 44100 Hz, found {rate}")
+
+    COMPONENT = dataclasses.replace(COMPONENT, from_audio=refuse)
+    """
+    project.plugin("toy", TOY + refusing, TOY_ENTRIES)
     soundfile.write(project.folder / "a.wav", np.zeros(100), 8000)
     said = project.here("run", "toy", "--input", "a.wav", "--launches", "1")
     assert said.code == 5

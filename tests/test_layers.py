@@ -39,7 +39,7 @@ MAY_IMPORT = {
     },
     "context": {"machine", "profile", "project", "record", "registry", "settings", "targets", "verdict"},
 }  # fmt: skip
-DOORS = {"cli", "commands", "options", "pytest_plugin"}
+DOORS = {"cli", "commands", "options", "pytest_items", "pytest_plugin"}
 
 
 def imports(path: Path) -> set[str]:
