@@ -9,6 +9,9 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+#include <memory>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <tuple>
@@ -16,19 +19,22 @@
 
 namespace nb = nanobind;
 
-namespace dbn {
-#define DECLARE(level) namespace level { extern const Kernel kernel; }
+#define LEVEL(name)                    \
+    namespace dbn::name {              \
+    extern const ExactKernel exact;    \
+    extern const FixedKernel fixed;    \
+    const Kernel kernel{exact, fixed}; \
+    }
 #if defined(HAS_LEVEL_avx512)
-DECLARE(avx512)
+LEVEL(avx512)
 #endif
 #if defined(HAS_LEVEL_avx2)
-DECLARE(avx2)
+LEVEL(avx2)
 #endif
 #if defined(HAS_LEVEL_neon)
-DECLARE(neon)
+LEVEL(neon)
 #endif
-DECLARE(baseline)
-}  // namespace dbn
+LEVEL(baseline)
 
 namespace {
 
@@ -67,10 +73,12 @@ dbn::Model model(const Tables& tables) {
     const size_t tempi = intervals.shape(0), beats = heads.shape(0);
     if (tempi == 0 || tempi > 65535 || beats == 0 || heads.shape(1) != tempi || log_transitions.shape(0) != tempi ||
         log_transitions.shape(1) != tempi || sources.shape(0) != tempi || sources.shape(1) != 2)
-        throw std::invalid_argument("model: expected intervals (tempi,), heads (beats, tempi), log_transitions (tempi, tempi), sources (tempi, 2)");
+        throw std::invalid_argument("model: expected intervals (tempi,), heads (beats, tempi), log_transitions (tempi, tempi), "
+                                    "sources (tempi, 2)");
     for (size_t i = 0; i < tempi; ++i) {
         if (intervals(i) < 1) throw std::invalid_argument("model: expected intervals of at least 1 frame");
-        if (sources(i, 0) < 0 || sources(i, 1) > static_cast<int32_t>(tempi)) throw std::invalid_argument("model: sources outside of the tempi");
+        if (sources(i, 0) < 0 || sources(i, 1) > static_cast<int32_t>(tempi))
+            throw std::invalid_argument("model: sources outside of the tempi");
         for (size_t b = 0; b < beats; ++b)
             if (heads(b, i) < 1 || heads(b, i) > intervals(i)) throw std::invalid_argument("model: expected heads from 1 to the interval");
     }
@@ -99,7 +107,8 @@ Path to_numpy(uint32_t* data, size_t size) {
 // For each model: path, log-probability, and the method that gave it.
 std::vector<std::tuple<Path, double, std::string>> decode(const Matrix<double>& densities, const std::vector<Tables>& tables, int threads,
                                                           const std::string& level, const std::string& first) {
-    if (densities.shape(1) != 3) throw std::invalid_argument("densities: expected shape (frames, 3), found (frames, " + std::to_string(densities.shape(1)) + ")");
+    if (densities.shape(1) != 3)
+        throw std::invalid_argument("densities: expected shape (frames, 3), found (frames, " + std::to_string(densities.shape(1)) + ")");
     if (threads < 1) throw std::invalid_argument("threads: expected at least 1, found " + std::to_string(threads));
     const dbn::Kernel& kernels = kernel(level);
     const dbn::Method from = method(first);
@@ -122,7 +131,11 @@ std::vector<std::tuple<Path, double, std::string>> decode(const Matrix<double>& 
             for (int64_t t = 0; t < frames; ++t) column[t] = rows[3 * t + c];
             by_class.by_class[c] = column;
         }
-        ThreadPool(std::min<int>(threads, static_cast<int>(models.size()))).run(static_cast<int>(models.size()), [&](int i) {
+        std::vector<int> order(models.size());  // largest first, so that no thread is left with a large one at the end
+        std::iota(order.begin(), order.end(), 0);
+        std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return dbn::chains(models[a]) > dbn::chains(models[b]); });
+        ThreadPool(std::min<int>(threads, static_cast<int>(models.size()))).run(static_cast<int>(models.size()), [&](int place) {
+            const int i = order[place];
             decoded[i] = dbn::decode(kernels, models[i], by_class, from);
             const int64_t length = decoded[i].entries.empty() ? 0 : frames;
             paths[i].reset(new uint32_t[length]);
@@ -143,5 +156,6 @@ NB_MODULE(_native, m) {
     m.attr("SOURCE_HASH") = SOURCE_HASH;
     m.attr("SOURCE_LIST") = SOURCE_LIST;
     m.def("levels", &dispatch::levels, "Dispatch levels that can run here, fastest first.");
-    m.def("decode", &decode, nb::arg("densities"), nb::arg("models"), nb::kw_only(), nb::arg("threads"), nb::arg("level"), nb::arg("method"));
+    m.def("decode", &decode, nb::arg("densities"), nb::arg("models"), nb::kw_only(), nb::arg("threads"), nb::arg("level"),
+          nb::arg("method"));
 }

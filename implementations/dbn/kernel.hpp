@@ -72,22 +72,31 @@ struct Rounding {
     double least, most;                                         // units; what is less counts as `least`
 };
 
-// The loops that are compiled once per dispatch level.
-struct Kernel {
+// What is compiled once per dispatch level.
+struct ExactKernel {
     // Scores at the entries of frames [begin, end) from those of the `longest` frames before, with madmom's sums in madmom's order;
     // choices: the tempo each entry comes from, (frame / step, chain, frame % step) for step = min(EXACT_BLOCK, shortest).
-    void (*exact8)(const Model&, const Densities&, const Rows<double>&, int64_t begin, int64_t end, double* scratch, uint8_t* choices);
-    void (*exact16)(const Model&, const Densities&, const Rows<double>&, int64_t begin, int64_t end, double* scratch, uint16_t* choices);
+    // scratch: (chains, EXACT_BLOCK).
+    void (*run8)(const Model&, const Densities&, const Rows<double>&, int64_t begin, int64_t end, double* scratch, uint8_t* choices);
+    void (*run16)(const Model&, const Densities&, const Rows<double>&, int64_t begin, int64_t end, double* scratch, uint16_t* choices);
     // The first of the best states in the last frame.
-    State (*exact_last)(const Model&, const Densities&, const Rows<double>&, double* scratch);
-    // In fixed point: scores after the head, for frames [begin, end), or fewer if the best become too low or too high. Returns the
-    // frame reached. fixed64 is null where it would be slower than exact.
-    int64_t (*fixed32)(const Model&, const Fixed<int32_t>&, const Rows<int32_t>&, int64_t begin, int64_t end);
-    int64_t (*fixed64)(const Model&, const Fixed<int64_t>&, const Rows<int64_t>&, int64_t begin, int64_t end);
+    State (*last)(const Model&, const Densities&, const Rows<double>&, double* scratch);
+};
+
+template <class Value>
+struct FixedFunctions {
+    // Scores after the head, for frames [begin, end), or fewer if the best become too low or too high. Returns the frame reached.
+    // Null where it would be slower than the exact method.
+    int64_t (*run)(const Model&, const Fixed<Value>&, const Rows<Value>&, int64_t begin, int64_t end);
     // Gains of heads of 1, 2, ... `lengths` states of a beat, entered in frames [begin, begin + count), where rows[length] is not null.
     // rows: count + GAIN_PADDING. scratch: count + lengths + GAIN_PADDING. False if a gain exceeds the most.
-    bool (*gains32)(const Densities&, const Rounding&, int beat, int64_t begin, int64_t count, int lengths, double* scratch, int32_t* const* rows);
-    bool (*gains64)(const Densities&, const Rounding&, int beat, int64_t begin, int64_t count, int lengths, double* scratch, int64_t* const* rows);
+    bool (*gains)(const Densities&, const Rounding&, int beat, int64_t begin, int64_t count, int lengths, double* scratch,
+                  Value* const* rows);
+};
+
+struct FixedKernel {
+    FixedFunctions<int32_t> small;
+    FixedFunctions<int64_t> large;
 };
 
 }  // namespace dbn
