@@ -163,7 +163,7 @@ def _measured(options: argparse.Namespace, context: Context, plan: Plan) -> tupl
                 floor=limits.floor(ceilings) if ceilings else None,
                 seeds=measure.SEEDS if options.seed is None else (options.seed,),
                 # Who asks for the long cases has time for them: narrow intervals of slow rows need more rounds.
-                seconds=measure.SESSION_SECONDS * (6 if options.thorough else 1) * options.launches / 3,
+                seconds=measure.SESSION_SECONDS * (6 if options.thorough else 1) * (options.launches or measure.LAUNCHES) / measure.LAUNCHES,
                 share=not options.thorough,
             )
         return records, False
