@@ -163,7 +163,7 @@ def _measured(options: argparse.Namespace, context: Context, plan: Plan) -> tupl
                 floor=limits.floor(ceilings) if ceilings else None,
                 seeds=measure.SEEDS if options.seed is None else (options.seed,),
                 # Who asks for the long cases has time for them: narrow intervals of slow rows need more rounds.
-                seconds=measure.SESSION_SECONDS * (6 if options.thorough else 1) * (options.launches or measure.LAUNCHES) / measure.LAUNCHES,
+                seconds=measure.SESSION_SECONDS * (6 if options.thorough else 1) * max(1.0, (options.launches or 0) / measure.LAUNCHES),
                 share=not options.thorough,
             )
         return records, False
