@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -108,6 +109,8 @@ class Project:
     def python(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
         environment = {**os.environ, **self.variables, **options.pop("environment", {})}
         given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        # A shell starts background jobs with interrupts ignored, and that is inherited: here Ctrl-C means Ctrl-C.
+        given.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         return subprocess.Popen([sys.executable, *arguments], cwd=self.folder, env=environment, **given)
 
     def run(self, *arguments: str, **options: Any) -> Said:
@@ -131,7 +134,10 @@ def _toml(value: Any) -> str:
 
 def ended(process: subprocess.Popen[bytes], seconds: float = 120) -> Said:
     """What a process said, once it has ended."""
-    out, err = process.communicate(timeout=seconds)
+    try:
+        out, err = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
     return Said(process.returncode, (out or b"").decode(), (err or b"").decode())
 
 
