@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         thorough=options.thorough,
         sweep=sweep,
         audio=options.input,
-        launches=1 if one else measure.LAUNCHES if options.launches is None else options.launches,
+        launches=1 if one else options.launches,
     )
     asked.check_honoured([*sweep, *asked.settings(options).given()], plan)
     targets = () if one else context.targets(plan)
@@ -162,9 +162,8 @@ def _measured(options: argparse.Namespace, context: Context, plan: Plan) -> tupl
                 progress=lambda p: show(f"{p.component} {p.case}, launch {p.launch + 1}", p.done / p.total),
                 floor=limits.floor(ceilings) if ceilings else None,
                 seeds=measure.SEEDS if options.seed is None else (options.seed,),
-                # Who asks for the long cases has time for them: narrow intervals of slow rows need more rounds.
-                seconds=measure.SESSION_SECONDS * (6 if options.thorough else 1) * max(1.0, (options.launches or 0) / measure.LAUNCHES),
-                share=not options.thorough,
+                seconds=_seconds(plan, thorough=options.thorough),
+                effort=measure.THOROUGH if options.thorough else measure.DEFAULT,
             )
         return records, False
     except KeyboardInterrupt:
@@ -172,6 +171,14 @@ def _measured(options: argparse.Namespace, context: Context, plan: Plan) -> tupl
             raise
         sys.stderr.write("harness: interrupted; judging what was measured\n")
         return context.store.read(plan.session)[1], True
+
+
+def _seconds(plan: Plan, *, thorough: bool) -> float:
+    """About how long a session may take: who asks for more launches, or for the long cases, has time for them."""
+    from harness import measure
+
+    more = max(item.launches for item in plan.planned) / measure.LAUNCHES
+    return measure.SESSION_SECONDS * max(1.0, more) * (4 if thorough else 1)
 
 
 def _fuzz(context: Context, plan: Plan, screen: Console) -> int:

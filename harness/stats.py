@@ -121,11 +121,22 @@ def pooled_variance(groups: Iterable[Sequence[float]], *, mean: float | None = N
 
 
 def paired_log_ratios(numerator: Mapping[int, float], denominator: Mapping[int, float]) -> list[float]:
-    """log(numerator / denominator) of each round of one launch that both have, as {round: seconds per call}.
+    """log(numerator / denominator) at each round of one launch that both have, as {round: seconds per call}.
 
-    Neighbours in time see the same machine: what slows both cancels.
+    Neighbours in time see the same machine: what slows both cancels. Where one side sat out rounds, each round that only the
+    other has counts towards the nearest common one, by the median: one short block says less than the many around it.
     """
-    return [math.log(numerator[number] / denominator[number]) for number in sorted(numerator.keys() & denominator.keys())]
+    common = sorted(numerator.keys() & denominator.keys())
+    above, below = _nearest(common, numerator), _nearest(common, denominator)
+    return [math.log(median(above[number]) / median(below[number])) for number in common]
+
+
+def _nearest(anchors: Sequence[int], values: Mapping[int, float]) -> dict[int, list[float]]:
+    """The values by the anchor that is nearest to their round, the earlier of two."""
+    groups: dict[int, list[float]] = {anchor: [] for anchor in anchors}
+    for number, value in values.items() if anchors else ():
+        groups[min(anchors, key=lambda anchor: (abs(anchor - number), anchor))].append(value)
+    return groups
 
 
 def _exp(value: float) -> float:

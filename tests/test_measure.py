@@ -14,7 +14,7 @@ import pytest
 
 from harness import record, registry
 from harness.component import Variant
-from harness.measure import flip_settings, fuzz, launch, plan, run, slow
+from harness.measure import THOROUGH, Effort, flip_settings, fuzz, launch, plan, run, slow
 from harness.measure.calibration import Calibration
 from harness.measure.lane import Lane, reproduce
 from harness.measure.process import WorkerProcess
@@ -256,8 +256,10 @@ def test_nothing_to_measure_is_an_error_that_says_why(installed, tmp_path):
 
 
 def test_a_row_too_slow_for_warm_calls_is_timed_cold_and_the_next_plan_says_so(installed, monkeypatch):
-    monkeypatch.setattr(slow, "COLD_ONLY_SECONDS", 0.0015)
-    found = measured(installed, "streams", "twice", "honest")
+    hasty = Effort(longest_call=0.0015)
+    for module in (slow, sys.modules["harness.measure.plan"]):
+        monkeypatch.setattr(module, "DEFAULT", hasty)
+    found = measured(installed, "streams", "twice", "honest", effort=hasty)
     item = found["streams"]
     assert item.outcome.kind == "measured"
     assert item.parity[0].passed
@@ -269,7 +271,8 @@ def test_a_row_too_slow_for_warm_calls_is_timed_cold_and_the_next_plan_says_so(i
     assert "streams" in left
     assert "one call takes 0.0 s, more than 0.0015 s: only its first call is timed" in left["streams"]
     assert "honest" not in left
-    monkeypatch.setattr(slow, "COLD_ONLY_SECONDS", 10.0)
+    assert "streams" not in {out.implementation for out in planned(installed, "streams", "honest", thorough=True).left_out}
+    monkeypatch.undo()
     measured(installed, "streams", "twice")
     assert planned(installed, "streams", "twice").left_out == ()
 
@@ -331,7 +334,7 @@ def rounds(installed, budget, kernel, seconds=(0.002, 0.002), first=None):
     target = SimpleNamespace(implementation=installed.implementations("sorting")["twice"], expected={0: {}})
     pairs = zip(seconds, first or seconds, strict=True)
     lanes = [Lane(target, worker=Obliging(each), seconds=before, trusted={0: {"same"}}) for each, before in pairs]
-    launch._rounds(lanes, budget, kernel, random.Random(3))
+    launch._rounds(lanes, budget, 1, kernel, random.Random(3))
     return [[(block.round, block.quiet) for block in lane.blocks] for lane in lanes]
 
 
@@ -377,7 +380,12 @@ def test_the_order_of_the_rows_changes_from_round_to_round(installed, monkeypatc
     ],
 )
 def test_slow_rows_sit_out_rounds_but_never_all(seconds, budget, total, strides):
-    assert launch._schedule(seconds, budget) == (total, strides)
+    assert launch._schedule(seconds, budget, 1) == (total, strides)
+
+
+def test_who_has_time_gives_slow_rows_more_rounds():
+    assert launch._schedule((0.001, 2.0), 0.16, 3) == (40, [1, 16])
+    assert launch._schedule((2.0, 3.0), 1.0, 3) == (3, [1, 1])
 
 
 def test_a_row_that_is_slow_only_in_its_first_call_gets_its_rounds(installed):
@@ -407,7 +415,7 @@ def test_a_process_that_is_slow_to_get_ready_runs_all_cases_the_quick_one_first(
 
 def test_sharing_can_be_turned_off(installed):
     made = planned(installed, "loads_slowly", cases=("tiny", "small"), launches=1)
-    assert all(item.samples.cold and item.samples.peak_bytes for item in run(made, installed, seconds=2.0, share=False))
+    assert all(item.samples.cold and item.samples.peak_bytes for item in run(made, installed, seconds=2.0, effort=THOROUGH))
 
 
 # Interruption, reference outputs, audio.

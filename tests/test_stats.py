@@ -120,8 +120,13 @@ def test_quantile_median_and_mad() -> None:
 
 
 def test_pairs_are_of_one_round() -> None:
-    assert paired_log_ratios({0: 2.0, 2: 3.0, 4: 8.0}, {4: 2.0, 0: 1.0, 1: 1.0}) == pytest.approx([math.log(2), math.log(4)])
+    assert paired_log_ratios({0: 2.0, 4: 8.0}, {4: 2.0, 0: 1.0}) == pytest.approx([math.log(2), math.log(4)])
     assert paired_log_ratios({0: 1.0}, {1: 1.0}) == []
+
+
+def test_rounds_that_one_side_sat_out_count_towards_the_nearest_common_one() -> None:
+    often = {0: 9.0, 1: 1.0, 2: 1.0, 3: 2.0, 4: 7.0, 5: 2.0, 6: 2.0}
+    assert paired_log_ratios({0: 4.0, 4: 8.0}, often) == pytest.approx([math.log(4 / 1), math.log(8 / 2)])
 
 
 @given(st.dictionaries(st.integers(0, 30), POSITIVE), st.dictionaries(st.integers(0, 30), POSITIVE))

@@ -13,12 +13,13 @@ import psutil
 
 from harness.measure import slow
 from harness.measure.calibration import Calibration
+from harness.measure.effort import Effort
 from harness.measure.lane import Lane, judge_inputs, judge_outputs
 from harness.measure.process import WorkerProcess
 from harness.record import Block, Outcome
 
 BLOCK_SECONDS = 0.002
-QUICK_SECONDS = 0.1
+QUICK_SECONDS, SLOW_SECONDS = 0.1, 1.0
 READY_SECONDS = 0.5
 MOST_ROUNDS, LEAST_ROUNDS = 48, 3
 MOST_CALLS = 1000
@@ -36,6 +37,7 @@ def measure(
     *,
     seeds: Sequence[int],
     seconds: Callable[[], float],
+    effort: Effort,
     calibration: Calibration,
     rng: random.Random,
     timed: bool = True,
@@ -54,13 +56,13 @@ def measure(
     for lane in _active(lanes):
         if not timed:
             _finish(lane, fresh=False)
-        elif lane.seconds > slow.COLD_ONLY_SECONDS:
-            lane.notes.append(slow.reason(lane.seconds))
+        elif too_slow := slow.reason(lane.seconds, effort):
+            lane.notes.append(too_slow)
             _finish(lane, fresh=False)
     if not _active(lanes):
         return
     budget = seconds()
-    _rounds(_active(lanes), 0.6 * budget, calibration, rng)
+    _rounds(_active(lanes), 0.6 * budget, effort.slow_rounds, calibration, rng)
     _single_calls(_active(lanes), 0.3 * budget, rng)
     for lane in _active(lanes):
         _finish(lane, fresh=launch == 0 and len(seeds) > 1)
@@ -121,14 +123,14 @@ def _warm(lane: Lane, seeds: Sequence[int], *, every: bool) -> None:
     judge_inputs(lane, answer)
 
 
-def _rounds(lanes: Sequence[Lane], budget: float, calibration: Calibration, rng: random.Random) -> None:
+def _rounds(lanes: Sequence[Lane], budget: float, slow_rounds: int, calibration: Calibration, rng: random.Random) -> None:
     """Rounds of one block per lane in random order. Slow lanes sit out some rounds, the same ones, so that they stay paired."""
     speeds: list[float] = []  # of the calibration kernel around each round
     started = time.monotonic()
     before = calibration()
     while active := _active(lanes):
         # Anew for each round: what was slow in its first call need not be slow in its second.
-        number, (total, strides) = len(speeds), _schedule([lane.seconds for lane in active], budget)
+        number, (total, strides) = len(speeds), _schedule([lane.seconds for lane in active], budget, slow_rounds)
         quiet = sum(calibration.quiet(speed) for speed in speeds)
         # The planned rounds; then one for each noisy round, as far as time allows.
         replacing = number < 1.5 * total and time.monotonic() - started < 1.5 * budget
@@ -149,13 +151,13 @@ def _rounds(lanes: Sequence[Lane], budget: float, calibration: Calibration, rng:
         lane.blocks = [dataclasses.replace(block, quiet=calibration.quiet(speeds[block.round])) for block in lane.blocks]
 
 
-def _schedule(seconds: Sequence[float], budget: float) -> tuple[int, list[int]]:
+def _schedule(seconds: Sequence[float], budget: float, slow_rounds: int) -> tuple[int, list[int]]:
     """How many rounds, and for each lane (by the seconds of a call) a power of two: it takes part in every so many of them.
 
-    LEAST_ROUNDS are taken in any case; of slow lanes one, in each launch.
+    LEAST_ROUNDS are taken in any case; of slow lanes `slow_rounds`, in each launch.
     """
     affordable = [budget / len(seconds) / max(each, BLOCK_SECONDS) for each in seconds]
-    least = [LEAST_ROUNDS if each < QUICK_SECONDS else 1 for each in seconds]
+    least = [LEAST_ROUNDS if each < SLOW_SECONDS else slow_rounds for each in seconds]
     total = int(min(MOST_ROUNDS, max(*least, *affordable)))
     strides = []
     for can, must in zip(affordable, least, strict=True):

@@ -14,11 +14,14 @@ from typing import Any
 from harness.audio import read
 from harness.component import Approximate, Case, Component, Implementation
 from harness.measure import slow
+from harness.measure.effort import DEFAULT, THOROUGH
 from harness.record import LeftOut, Plan, Planned
 from harness.registry import IMPLEMENTATIONS, Registry, unavailable
 from harness.settings import ConfigurationError, Settings
 
-LAUNCHES = 3
+LAUNCHES, THOROUGH_LAUNCHES = 3, 5
+"""Student's factor over the root of n is 2.5 with three launches, 1.2 with five."""
+
 APPROXIMATIONS = ("precision", "mode", "steps")
 """Settings that approximate the result: the reference never takes them from the session."""
 
@@ -34,14 +37,17 @@ def plan(
     thorough: bool = False,
     sweep: Mapping[str, Sequence[Any]] | None = None,
     audio: Path | None = None,
-    launches: int = LAUNCHES,
+    launches: int | None = None,
 ) -> Plan:
     """The expected set of a session.
 
     patterns: as Registry.select; the reference of each component comes along. settings: profile, environment and command
     line, merged. cases: names, all but the thorough ones without. sweep: settings to be measured under several values, in
-    the same rounds. audio: a file that takes the place of the cases. ConfigurationError: nothing to measure, unknown names.
+    the same rounds. audio: a file that takes the place of the cases. launches: 3 by default, 5
+    with `thorough`. ConfigurationError: nothing to measure, unknown names.
     """
+    if launches is None:
+        launches = THOROUGH_LAUNCHES if thorough else LAUNCHES
     if launches < 1:
         raise ConfigurationError(f"launches: expected at least 1, found {launches}")
     chosen = {name: _with_reference(registry, name, items) for name, items in registry.select(patterns).items()}
@@ -69,9 +75,9 @@ def plan(
     if not planned:
         reasons = "; ".join(dict.fromkeys(f"{out.component}.{out.implementation}: {out.reason}" for out in [*missing, *left_out]))
         raise ConfigurationError(f"nothing can be measured: {reasons or 'no case is selected'}")
-    known = slow.remembered(machine)
-    cold = [(row, known[slow.name_of(row)]) for row in planned if slow.name_of(row) in known]
-    left_out += [LeftOut(row.component, row.row, row.case, slow.reason(seconds)) for row, seconds in cold]
+    known, effort = slow.remembered(machine), THOROUGH if thorough else DEFAULT
+    cold = [(row, slow.reason(known.get(slow.name_of(row), 0.0), effort)) for row in planned]
+    left_out += [LeftOut(row.component, row.row, row.case, reason) for row, reason in cold if reason]
     now = datetime.datetime.now(datetime.UTC)
     session = f"{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
     # By case, the rows of a case together: they are measured interleaved.

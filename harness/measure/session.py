@@ -16,6 +16,7 @@ from harness.component import Outputs, Work
 from harness.machine import state
 from harness.measure import slow
 from harness.measure.calibration import Calibration
+from harness.measure.effort import DEFAULT, Effort
 from harness.measure.lane import Lane, Target
 from harness.measure.launch import measure
 from harness.measure.plan import replaced
@@ -51,6 +52,7 @@ def run(
     store: Store | None = None,
     environment: Mapping[str, str] | None = None,
     seconds: float = SESSION_SECONDS,
+    effort: Effort = DEFAULT,
     seeds: Sequence[int] = SEEDS,
     audio: Path | None = None,
     timed: bool = True,
@@ -59,15 +61,13 @@ def run(
     calibration: Calibration | None = None,
     patience: float = PATIENCE_SECONDS,
     memory_limit: int | None = None,
-    share: bool = True,
 ) -> list[Record]:
     """Measure what the plan names.
 
     settings: those the plan was made with (they pin the threads of rows that honour no `threads`). environment: further
     variables of the workers (the profile's). seconds: about how long the session may take; slow rows get fewer rounds,
     never none. timed: False for parity alone. patience: seconds that a single command to a worker may take.
-    memory_limit: bytes of address space of a worker. share: let a row whose process is slow to get ready run all cases of a
-    launch in it, the quick one first; what only a fresh process can tell (first call, memory) is then absent from the others.
+    memory_limit: bytes of address space of a worker.
     Records of an interrupted session are in the store.
     """
     session = _Session(
@@ -83,7 +83,7 @@ def run(
         floor=floor,
     )
     rng, calibration = random.Random(int.from_bytes(os.urandom(8), "big")), calibration or Calibration()
-    steps, deadline = _steps(plan, registry, share=share), time.monotonic() + seconds
+    steps, deadline = _steps(plan, registry, share=effort.share), time.monotonic() + seconds
     targets: dict[tuple[str, str], list[Target]] = {}
     waiting: dict[str, Lane] = {}  # lanes whose process goes on to the next case of this launch
     if store is not None:
@@ -102,7 +102,9 @@ def run(
             budget = _budget(time.monotonic() + (deadline - time.monotonic()) / (len(steps) - done), len(lanes))
             since, started = state.counters(), datetime.datetime.now(datetime.UTC)
             try:
-                measure(lanes, step.launch, seeds=session.seeds, seconds=budget, calibration=calibration, rng=rng, timed=timed)
+                measure(
+                    lanes, step.launch, seeds=session.seeds, seconds=budget, effort=effort, calibration=calibration, rng=rng, timed=timed
+                )
                 waiting |= {lane.target.lane_name: lane for lane in lanes if lane.waits}
             finally:
                 # Also when interrupted: what was measured is kept.

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from harness.measure.effort import DEFAULT, Effort
 from harness.record import Planned, data_folder, write_atomically
 
-COLD_ONLY_SECONDS = 10.0
-"""Of a row whose one call takes longer, only the first call is timed."""
 
-
-def reason(seconds: float) -> str:
-    """Why a row has no warm calls."""
-    return f"one call takes {seconds:.1f} s, more than {COLD_ONLY_SECONDS:g} s: only its first call is timed"
+def reason(seconds: float, effort: Effort) -> str:
+    """Why a row has no warm calls, empty where it has."""
+    longest = effort.longest_call
+    return f"one call takes {seconds:.1f} s, more than {longest:g} s: only its first call is timed" if seconds > longest else ""
 
 
 def remembered(machine: str) -> dict[str, float]:
@@ -28,7 +27,7 @@ def remembered(machine: str) -> dict[str, float]:
 def remember(machine: str, seconds: Mapping[str, float]) -> None:
     """Keep what is slow, forget what no longer is. A folder that cannot be written only costs the next plan its note."""
     before = remembered(machine)
-    now = {name: value for name, value in {**before, **seconds}.items() if value > COLD_ONLY_SECONDS}
+    now = {name: value for name, value in {**before, **seconds}.items() if value > DEFAULT.longest_call}
     if now != before:
         try:
             write_atomically(data_folder() / f"slow-{machine}.json", json.dumps(now, indent=1))

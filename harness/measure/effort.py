@@ -1,0 +1,23 @@
+"""How much trouble a session takes over slow rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Effort:
+    """slow_rounds: the least rounds, in each launch, of a row whose call takes over a second. longest_call: of a row whose call
+    takes more seconds only the first is timed. share: a row whose process is slow to get ready runs all cases of a launch in
+    it, the quick one first; what only a fresh process can tell (first call, memory) is then absent from the others.
+    """
+
+    slow_rounds: int = 1
+    longest_call: float = 10.0
+    share: bool = True
+
+
+DEFAULT = Effort()
+
+THOROUGH = Effort(slow_rounds=3, longest_call=60.0, share=False)
+"""Who asks for the long cases has time for them."""
