@@ -52,7 +52,7 @@ class Runner:
     def load(
         self, *, implementation: str, settings: dict[str, Any], affinity: list[int] | None = None, memory_limit: int | None = None
     ) -> dict[str, Any]:
-        """Import the implementation and enter its load(), timed together."""
+        """Import the implementation and enter its load(), timed together. `files`: all that was loaded of its package."""
         if affinity:
             _pin(affinity)
         if memory_limit is not None:
@@ -76,6 +76,7 @@ class Runner:
             "base_bytes": base,
             "loaded_bytes": memory.rss(),
             "file": getattr(sys.modules.get(implementation.partition(":")[0]), "__file__", None) or "",
+            "files": _files(implementation.partition(".")[0].partition(":")[0]),
             "native": _native_hash(found),
         }
 
@@ -295,6 +296,12 @@ def _native_hash(found: Implementation) -> str:
     from harness.registry import native_hash
 
     return native_hash(found.requires.native) if found.requires.native else ""
+
+
+def _files(package: str) -> list[str]:
+    """Real paths of the files behind the modules of a top-level package that are loaded now."""
+    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == package]
+    return sorted({os.path.realpath(file) for module in modules if (file := getattr(module, "__file__", None))})
 
 
 def _attribute(target: str) -> Any:

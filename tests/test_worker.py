@@ -60,6 +60,38 @@ def test_the_first_call_gives_its_outputs_times_and_memory(started):
     assert answer["peak_bytes"] > 10 << 20
 
 
+def test_load_names_every_file_of_the_package_that_it_loaded(tmp_path):
+    (tmp_path / "really").mkdir()
+    (tmp_path / "seen").symlink_to(tmp_path / "really")
+    package = tmp_path / "really" / "acme"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "inside.py").write_text("def run(inputs):\n    return inputs\n")
+    (package / "unused.py").write_text("")
+    (package / "first.py").write_text(
+        "import contextlib\nfrom harness.component import Implementation\n"
+        "@contextlib.contextmanager\ndef load(settings):\n    from acme.inside import run\n    yield run\n"
+        "IT = Implementation('sorting', 'it', 'optimized', load)\n"
+    )
+    with WorkerProcess("sorting.it", pins(1, {}), paths=[str(tmp_path / "seen"), *sys.path]) as worker:
+        worker.ask("prepare", inputs={"0": numbers(0)}, seed=1)
+        answer = worker.ask("load", implementation="acme.first:IT", settings={})
+    assert answer["files"] == [str((package / name).resolve()) for name in ("__init__.py", "first.py", "inside.py")]
+
+
+def test_an_interpreter_of_its_own_gets_no_python_variables_of_the_caller(tmp_path, monkeypatch):
+    spy = tmp_path / "spy"
+    spy.write_text('#!/bin/sh\nenv | grep ^PYTHON | sort > "$0.seen"\n')
+    spy.chmod(0o755)
+    monkeypatch.setenv("PYTHONSTARTUP", "/nowhere")
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    worker = WorkerProcess("sorting.it", {"PYTHONHASHSEED": "0"}, paths=["/only/here"], python=str(spy))
+    with pytest.raises(WorkerFailed, match="crashed"):
+        worker.ask("state", 10.0)
+    seen = (tmp_path / "spy.seen").read_text().split()
+    assert seen == ["PYTHONFAULTHANDLER=1", "PYTHONHASHSEED=0", "PYTHONPATH=/only/here"]
+
+
 def test_a_block_keeps_one_output_and_its_digest_is_that_of_the_seed(started):
     worker = started("honest:REFERENCE")
     digests = {}

@@ -22,7 +22,7 @@ class Target:
     """What one lane runs: a planned row, the code behind it, and the environment of its process.
 
     replaced: policies that its variant replaces. expected: reference outputs by seed, or the outcome of their absence.
-    paths: sys.path of the worker, None for the harness's own. control: "" for a row that is judged.
+    paths: sys.path of the worker, None for the harness's own. python: its interpreter, likewise. control: "" for a row that is judged.
     """
 
     planned: Planned
@@ -38,6 +38,7 @@ class Target:
     audio: bool = False
     memory_limit: int | None = None
     paths: Sequence[str] | None = None
+    python: str | None = None
     control: str = ""
 
     @property

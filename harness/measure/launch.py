@@ -79,7 +79,7 @@ def _start(lanes: Sequence[Lane], seeds: Sequence[int], rng: random.Random) -> N
         if isinstance(target.expected, Outcome):
             lane.end(target.expected)
             continue
-        lane.worker = lane.worker or WorkerProcess(target.name, target.environment, paths=target.paths)
+        lane.worker = lane.worker or WorkerProcess(target.name, target.environment, paths=target.paths, python=target.python)
     for lane in _active(lanes):
         with lane.attempt():
             assert lane.worker is not None

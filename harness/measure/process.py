@@ -39,7 +39,12 @@ class WorkerProcess:
     running (spinning threads, unfinished work) disturbs nobody else and is paid in its own next call.
     """
 
-    def __init__(self, name: str, environment: Mapping[str, str], *, paths: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, name: str, environment: Mapping[str, str], *, paths: Sequence[str] | None = None, python: str | None = None
+    ) -> None:
+        """paths: of its modules (PYTHONPATH), None for the harness's own. python: its interpreter, None for the harness's own;
+        one of its own gets none of the caller's PYTHON* variables.
+        """
         if sys.platform == "win32":
             raise ConfigurationError("measuring needs Linux or macOS: on Windows run it inside WSL")
         self.name = name
@@ -50,7 +55,8 @@ class WorkerProcess:
         child_in, self._write = os.pipe()
         self._read, child_out = os.pipe()
         self._output, child_printed = os.pipe()
-        command = [sys.executable, "-P", "-m", "harness.worker", str(child_in), str(child_out), str(os.getpid())]
+        inherited = os.environ if python is None else {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        command = [python or sys.executable, "-P", "-m", "harness.worker", str(child_in), str(child_out), str(os.getpid())]
         try:
             self._process = subprocess.Popen(
                 command,
@@ -59,7 +65,7 @@ class WorkerProcess:
                 stdout=child_printed,
                 stderr=child_printed,
                 start_new_session=True,
-                env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONFAULTHANDLER": "1"},
+                env={**inherited, **environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONFAULTHANDLER": "1"},
             )
         finally:
             for descriptor in (child_in, child_out, child_printed):
