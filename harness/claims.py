@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.installed import Installed
 from harness.metrics import METRICS, SPEEDUP, Value
 from harness.record import Plan, Record
 from harness.settings import ConfigurationError
@@ -87,14 +88,19 @@ def load(path: Path | None = None) -> tuple[Claim, ...]:
     return tuple(claims)
 
 
-def ledger(claims: Iterable[Claim], sessions: Iterable[Session], components: Collection[str]) -> tuple[Entry, ...]:
-    """One entry per claim, by document. sessions: oldest first; the newest that decides counts. components: the registered names."""
+def ledger(
+    claims: Iterable[Claim], sessions: Iterable[Session], components: Collection[str], *, installed: Installed | None = None
+) -> tuple[Entry, ...]:
+    """One entry per claim, by document. sessions: oldest first; the newest that decides counts. components: the registered names.
+
+    installed: what old sessions are held against; without it they are believed as they are.
+    """
     newest_first = list(sessions)[::-1]
-    return tuple(_entry(claim, newest_first, components) for claim in sorted(claims, key=lambda claim: claim.source))
+    return tuple(_entry(claim, newest_first, components, installed) for claim in sorted(claims, key=lambda claim: claim.source))
 
 
-def _entry(claim: Claim, sessions: Sequence[Session], components: Collection[str]) -> Entry:
-    found = _newest(claim, sessions) if _measurable(claim) else None
+def _entry(claim: Claim, sessions: Sequence[Session], components: Collection[str], installed: Installed | None) -> Entry:
+    found = _newest(claim, sessions, installed) if _measurable(claim) else None
     if claim.contradiction:
         return replace(found or Entry(claim, "contradicts itself", ""), status="contradicts itself", reason=claim.contradiction)
     if found and found.status != "not yet measured":
@@ -122,7 +128,7 @@ def _measurable(claim: Claim) -> bool:
     return claim.metric in METRICS or claim.metric.startswith(SPEEDUP)
 
 
-def _newest(claim: Claim, sessions: Sequence[Session]) -> Entry | None:
+def _newest(claim: Claim, sessions: Sequence[Session], installed: Installed | None) -> Entry | None:
     """What the newest session says that decides; else the newest that measured it at all."""
     undecided = None
     for plan, records in sessions:
@@ -131,18 +137,18 @@ def _newest(claim: Claim, sessions: Sequence[Session]) -> Entry | None:
             plan.profile not in claim.profiles if claim.profiles else claim.check == "hardware"
         ):
             continue
-        entry = _of_session(claim, plan, records)
+        entry = _of_session(claim, plan, records, installed)
         if entry and entry.status != "not yet measured":
             return entry
         undecided = undecided or entry
     return undecided
 
 
-def _of_session(claim: Claim, plan: Plan, records: Sequence[Record]) -> Entry | None:
+def _of_session(claim: Claim, plan: Plan, records: Sequence[Record], installed: Installed | None) -> Entry | None:
     own = replace(plan, planned=tuple(item for item in plan.planned if item.component == claim.component), unavailable=(), left_out=())
     mine = [record for record in records if record.component == claim.component]
     described = claim.at_most is None and claim.at_least is None
-    rows = judge(own, mine, () if described else (_target(claim),), ("any",), machine=plan.machine).rows
+    rows = judge(own, mine, () if described else (_target(claim),), ("any",), machine=plan.machine, installed=installed).rows
     if described:
         return next((_described(claim, plan, row) for row in rows if row.planned.role == "optimized" and claim.metric in row.metrics), None)
     answers: dict[str, list[tuple[Row, Answer]]] = {}

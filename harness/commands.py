@@ -114,7 +114,7 @@ def judge(options: argparse.Namespace) -> int:
         sys.stderr.write(f"harness: nothing is recorded in {context.store.folder}; `harness run` measures\n")
         return INCOMPLETE
     plan, records = context.store.read(sessions[-1] if options.session is None else options.session)
-    verdicts = context.judge(plan, records, context.targets(plan) if plan else (), rejudge=options.profile is not None)
+    verdicts = context.judge(plan, records, context.targets(plan) if plan else (), rejudge=options.profile is not None, stored=True)
     terminal.render(verdicts, screen)
     return _conclude(options, verdicts)
 
@@ -123,6 +123,7 @@ def claims(options: argparse.Namespace) -> int:
     """The ledger, with what the recorded sessions say of it."""
     from harness import registry
     from harness.claims import ledger, load
+    from harness.context import installed_of
     from harness.record import Store, default_folder, write_atomically
     from harness.report import ledger as report
     from harness.report.console import console
@@ -130,7 +131,8 @@ def claims(options: argparse.Namespace) -> int:
     asked.check_files(options)
     store = Store(default_folder())
     sessions = [(plan, records) for plan, records in map(store.read, store.sessions()) if plan is not None]
-    entries = ledger(load(), sessions, registry.discover().components)
+    found = registry.discover()
+    entries = ledger(load(), sessions, found.components, installed=installed_of(found))
     report.render(entries, console())
     if options.markdown is not None:
         write_atomically(options.markdown, report.markdown(entries))
@@ -231,6 +233,7 @@ def _record(context: Context, targets: Sequence[Target], folder: Path, screen: C
 def _judge_history(options: argparse.Namespace, context: Context, screen: Console) -> int:
     """The targets over what asv history holds of this machine, and the changes of level in it."""
     from harness import history, measure
+    from harness.context import installed_of
     from harness.report import checks, terminal
     from harness.report.console import render_pairs
 
@@ -241,7 +244,8 @@ def _judge_history(options: argparse.Namespace, context: Context, screen: Consol
     except history.NothingStored as error:
         sys.stderr.write(f"harness: {error}\n")
         return INCOMPLETE
-    verdicts = history.judge_stored(expected, stored, context.targets(expected), context.profile.lineage)
+    installed = installed_of(context.registry)
+    verdicts = history.judge_stored(expected, stored, context.targets(expected), context.profile.lineage, installed=installed)
     terminal.render(verdicts, screen)
     steps = history.steps(history.read(folder, context.machine.name))
     render_pairs(checks.steps(steps) or [("steps", "no change of level in the history")], screen)

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness import profile, project, registry, targets, verdict
+from harness.installed import Code, Contract, Installed
 from harness.machine import Machine, this_machine
 from harness.profile import Profile
-from harness.record import Plan, Record, Store, default_folder
-from harness.registry import Registry
+from harness.record import Build, Plan, Record, Store, default_folder
+from harness.registry import Registry, native_hash, unavailable
 from harness.settings import Settings
 from harness.targets import Target
 from harness.verdict import Verdicts
@@ -45,9 +46,12 @@ class Context:
             found += [target for target in targets.load_overrides(path, known, names) if target.component in wanted]
         return tuple(found)
 
-    def judge(self, plan: Plan | None, records: Sequence[Record], targets: Iterable[Target], *, rejudge: bool = False) -> Verdicts:
-        """The verdicts of a session under this machine's profile."""
-        return verdict.judge(plan, records, targets, self.profile.lineage, machine=self.machine.name, rejudge=rejudge)
+    def judge(
+        self, plan: Plan | None, records: Sequence[Record], targets: Iterable[Target], *, rejudge: bool = False, stored: bool = False
+    ) -> Verdicts:
+        """The verdicts of a session under this machine's profile. stored: it was measured earlier, maybe by other code."""
+        installed = installed_of(self.registry) if stored else None
+        return verdict.judge(plan, records, targets, self.profile.lineage, machine=self.machine.name, rejudge=rejudge, installed=installed)
 
 
 def gather(*, profile_name: str | None = None, given: Settings | None = None) -> Context:
@@ -56,3 +60,16 @@ def gather(*, profile_name: str | None = None, given: Settings | None = None) ->
     chosen = profile.choose(machine, profile_name, folders=profile.project_folders())
     settings, origin = profile.settings_for(chosen, cli=given)
     return Context(registry.discover(), machine, chosen, settings, origin, Store(default_folder()))
+
+
+def installed_of(registry: Registry) -> Installed:
+    """What is registered, as far as an old result has to agree with it."""
+    found = {}
+    for name, component in registry.components.items():
+        codes = {}
+        for item in registry.implementations(name).values():
+            entry, native = registry.entry(f"{name}.{item.name}"), item.requires.native
+            build = Build(entry.distribution, entry.version, native_hash(native) if native else "")
+            codes[item.name] = Code(item.settings, build, unavailable(item) or "")
+        found[name] = Contract(component.version, tuple(case.name for case in component.cases), codes)
+    return Installed(found, {entry.name: entry.error for entry in registry.broken})

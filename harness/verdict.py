@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from harness.installed import Installed
 from harness.metrics import SPEEDUP, Absent, Key, Value, about, floor_value, key, metrics_of, rejected_share, speedups
 from harness.parity import ParityResult
 from harness.record import Build, Floor, Plan, Planned, Record
@@ -102,11 +103,13 @@ def judge(
     *,
     machine: str,
     rejudge: bool = False,
+    installed: Installed | None = None,
 ) -> Verdicts:
     """The verdicts of one session.
 
     profiles: the chosen profile and those it extends, most specific first. machine: the identity of this machine; records of
-    another one are refused unless `rejudge`.
+    another one are refused unless `rejudge`. installed: what an old session is held against, None for one that was measured by
+    what is installed.
     """
     if plan is None:
         return Verdicts(None, (), (Problem("missing", "the session has no plan: what it set out to measure is unknown; run it again"),))
@@ -115,12 +118,13 @@ def judge(
     if foreign and not rejudge:
         return Verdicts(plan, (), (Problem("invalid", _foreign(foreign, machine)),))
     series: dict[Key, list[Record]] = {key(item): [] for item in plan.planned}
-    for record in records:
-        if record.session == plan.session:
-            series.setdefault(key(record), []).append(record)
-    ratios, bounds = speedups(records), in_force(targets, profiles)
-    rows = tuple(_row(item, series[key(item)], ratios.get(key(item), {}), bounds) for item in plan.planned)
-    return Verdicts(plan, rows, _problems(plan, series), (*_unjudged(plan, bounds), *_unplanned(plan, records)))
+    own = [record for record in records if record.session == plan.session]
+    for record in own:
+        series.setdefault(key(record), []).append(record)
+    ratios, bounds = speedups(own), in_force(targets, profiles)
+    rows = tuple(_row(item, series[key(item)], ratios.get(key(item), {}), bounds, installed) for item in plan.planned)
+    notes = (*unjudged(plan, bounds), *_unplanned(plan, records), *(installed.notes(plan, own) if installed else ()))
+    return Verdicts(plan, rows, _problems(plan, series), notes)
 
 
 def exit_code(verdicts: Verdicts) -> int:
@@ -164,8 +168,11 @@ def answer_target(target: Target, value: Value, *, unjudged: str = "", floor: fl
     return answer("fail", f"{found} ({target.kind}: {target.source}; bound set in {target.origin})", notes)
 
 
-def _row(item: Planned, records: Sequence[Record], ratios: Mapping[str, Value], targets: Sequence[Target]) -> Row:
-    ran, missing = _ran(item, records)
+def _row(
+    item: Planned, records: Sequence[Record], ratios: Mapping[str, Value], targets: Sequence[Target], installed: Installed | None
+) -> Row:
+    outdated = installed and _outdated(item, records, installed)
+    ran, missing = outdated or _ran(item, records)
     same = _same(item, records)
     measured = [record for record in records if record.outcome.kind == "measured"]
     metrics: dict[str, Value] = {**metrics_of(records), **ratios}
@@ -174,6 +181,7 @@ def _row(item: Planned, records: Sequence[Record], ratios: Mapping[str, Value], 
         metrics = {name: Absent("withheld: parity did not pass") if about(name).time else value for name, value in metrics.items()}
     mine = [target for target in targets if applies(target, item)]
     stopped = "it did not run as planned" if ran.state in ("fail", "invalid") or not measured else ""
+    stopped = "it is not what is installed now" if outdated else stopped
     wrong = "parity did not pass" if item.role != "peer" and same.state != "pass" else ""
     judged = tuple(_target(target, metrics, measured, stopped=stopped, wrong=wrong) for target in mine)
     first = measured[0] if measured else None
@@ -183,6 +191,15 @@ def _row(item: Planned, records: Sequence[Record], ratios: Mapping[str, Value], 
         item, (ran, same, *(judged or (Answer("target", "no target"),))), metrics, shown[0], len({r.launch for r in measured}), missing,
         first.unit if first else "", first.build if first else None, first.floor if first else None,
     )  # fmt: skip
+
+
+def _outdated(item: Planned, records: Sequence[Record], installed: Installed) -> tuple[Answer, bool] | None:
+    """As _ran, where the records say nothing of what is installed now."""
+    if other := installed.other_contract(item.component, {record.contract for record in records}):
+        return Answer("run", "invalid", f"{other}; measure again with `harness run {item.component}`"), False
+    if gone := installed.gone(item):
+        return Answer("run", "inconclusive", gone), item.role != "peer"
+    return None
 
 
 def _ran(item: Planned, records: Sequence[Record]) -> tuple[Answer, bool]:
@@ -213,8 +230,8 @@ def _same(item: Planned, records: Sequence[Record]) -> Answer:
             return Answer("parity", "fail", result.message or f"{result.output}: allowed {result.allowed}")
     if not any(record.outcome.kind == "measured" for record in records):
         return Answer("parity", "inconclusive", "nothing was measured")
-    if not results and item.role != "reference":
-        return Answer("parity", "inconclusive", "no parity was found in this session: its times are not judged")
+    if item.role != "reference" and any(record.outcome.kind == "measured" and not record.parity for record in records):
+        return Answer("parity", "inconclusive", "a launch was compared with nothing: its times are not judged")
     return Answer("parity", "pass")
 
 
@@ -271,12 +288,7 @@ def _foreign(found: Sequence[str], here: str) -> str:
 def _problems(plan: Plan, series: Mapping[Key, Sequence[Record]]) -> tuple[Problem, ...]:
     if not plan.planned:
         return (Problem("missing", "nothing was planned: no implementation and case matches what was asked for, or none is available"),)
-    # Unavailable is a fact about the machine; a plugin that raises is code that was to be measured and was not.
-    found = [
-        Problem("missing", f"{f'{item.component}.{item.implementation}'.rstrip('.')}: {item.reason}; repair or uninstall it")
-        for item in plan.unavailable
-        if item.broken
-    ]
+    found = broken(plan)
     if plan.unavailable and not any(item.role == "optimized" for item in plan.planned):
         gone = "; ".join(f"{item.component}.{item.implementation}: {item.reason}" for item in plan.unavailable)
         found.append(Problem("missing", f"no optimized implementation can be measured here ({gone})"))
@@ -285,7 +297,16 @@ def _problems(plan: Plan, series: Mapping[Key, Sequence[Record]]) -> tuple[Probl
     return tuple(found)
 
 
-def _unjudged(plan: Plan, targets: Iterable[Target]) -> list[str]:
+def broken(plan: Plan) -> list[Problem]:
+    """Plugins that raise: unavailable is a fact about the machine, this is code that was to be measured and cannot be."""
+    return [
+        Problem("missing", f"{f'{item.component}.{item.implementation}'.rstrip('.')}: {item.reason}; repair or uninstall it")
+        for item in plan.unavailable
+        if item.broken
+    ]
+
+
+def unjudged(plan: Plan, targets: Iterable[Target]) -> list[str]:
     """Targets of planned components that no planned row answers to, each with the reason."""
     components = {item.component for item in plan.planned}
     notes = []

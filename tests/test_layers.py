@@ -28,16 +28,17 @@ MAY_IMPORT = {
     "runner": {"clock", "component", "machine", "memory", "registry", "settings", "wire"},
     "worker": {"runner", "wire"},
     "measure": {"audio", "component", "machine", "parity", "record", "registry", "settings", "wire"},
+    "installed": {"record"},
     "stats": {"record"},
     "metrics": {"record", "stats"},
     "targets": {"metrics", "component", "project", "settings"},
-    "verdict": {"metrics", "parity", "record", "stats", "targets"},
-    "claims": {"metrics", "record", "settings", "stats", "targets", "verdict"},
-    "history": {"machine", "metrics", "record", "settings", "stats", "targets", "verdict"},
+    "verdict": {"installed", "metrics", "parity", "record", "stats", "targets"},
+    "claims": {"installed", "metrics", "record", "settings", "stats", "targets", "verdict"},
+    "history": {"installed", "machine", "metrics", "record", "settings", "stats", "targets", "verdict"},
     "report": {
         "claims", "component", "history", "measure", "metrics", "parity", "record", "registry", "settings", "stats", "targets", "verdict",
     },
-    "context": {"machine", "profile", "project", "record", "registry", "settings", "targets", "verdict"},
+    "context": {"installed", "machine", "profile", "project", "record", "registry", "settings", "targets", "verdict"},
 }  # fmt: skip
 DOORS = {"cli", "commands", "options", "pytest_items", "pytest_plugin"}
 

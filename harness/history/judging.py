@@ -12,11 +12,12 @@ from harness import metrics
 from harness.history import naming
 from harness.history.files import HistoryError, Point, SeriesName, check_machine, git, read
 from harness.history.publish import entry
+from harness.installed import Installed
 from harness.metrics import Absent, Value
 from harness.record import Plan, Planned
 from harness.stats import LEAST_LAUNCHES, Interval
 from harness.targets import Target, in_force
-from harness.verdict import Answer, Problem, Row, Verdicts, answer_target, applies
+from harness.verdict import Answer, Problem, Row, Verdicts, answer_target, applies, broken, unjudged
 
 if TYPE_CHECKING:
     from harness.machine import Machine
@@ -31,14 +32,16 @@ class Stored:
     """What the history of one machine holds of one commit, by line of the expected set.
 
     values: each stored metric; Absent where it failed or was skipped. failing: how many outputs were wrong; a line that is
-    missing there was never judged on parity, and has no times that count.
+    missing there was never judged on parity, and has no times that count. contracts: the versions of the component's contract
+    that its numbers were stored under.
     """
 
     machine: str
     commit: str
     date_ms: int
     values: Mapping[metrics.Key, Mapping[str, Value]]
-    failing: Mapping[metrics.Key, int]
+    failing: Mapping[metrics.Key, float]
+    contracts: Mapping[metrics.Key, frozenset[str]]
 
 
 def points_for_judging(results_dir: Path, machine: Machine, commit: str | None = None) -> Stored:
@@ -64,19 +67,23 @@ def points_for_judging(results_dir: Path, machine: Machine, commit: str | None =
         if point.commit == newest.commit and point.state != "skipped":
             of_line = cells.setdefault(naming.line(point.key), {})
             of_line.setdefault(point.key.metric, {}).setdefault(point.key.series, []).append(point)
-    failing = {}
+    failing: dict[metrics.Key, float] = {}
+    contracts = {line: _contracts(of_line) for line, of_line in cells.items()}
     for line, of_line in cells.items():
-        wrong = [1 if point.value is None else int(point.value) for point in of_line.pop(naming.PARITY, {}).get("upper", [])]
+        wrong = [1.0 if point.value is None else point.value for point in of_line.pop(naming.PARITY, {}).get("upper", [])]
         if wrong:
             failing[line] = max(wrong)
     values = {line: {naming.original_name(name): _value(name, found) for name, found in of_line.items()} for line, of_line in cells.items()}
-    return Stored(machine.name, newest.commit, newest.date_ms, values, failing)
+    return Stored(machine.name, newest.commit, newest.date_ms, values, failing, contracts)
 
 
-def judge_stored(plan: Plan, stored: Stored, targets: Iterable[Target], profiles: Sequence[str]) -> Verdicts:
+def judge_stored(
+    plan: Plan, stored: Stored, targets: Iterable[Target], profiles: Sequence[str], *, installed: Installed | None = None
+) -> Verdicts:
     """The verdicts over a history. plan: what should be there; a planned row that the history lacks is missing, never green.
 
     Planned rows that are stored on further cases (thorough ones) or under further settings (a sweep) are judged there too.
+    installed: numbers that were stored under another contract than the installed one are invalid (None: not asked).
     """
     if plan.machine != stored.machine:
         message = f"the history of machine {stored.machine} cannot be judged on {plan.machine}: measure here"
@@ -86,11 +93,16 @@ def judge_stored(plan: Plan, stored: Stored, targets: Iterable[Target], profiles
     known = {(item.component, item.row): item for item in plan.planned}
     further = [line for line in stored.values if line not in expected]
     more = [replace(known[line[:2]], case=line[2], settings=json.loads(line[3])) for line in further if line[:2] in known]
-    rows = tuple(_row(item, stored, bounds) for item in (*plan.planned, *more))
+    whole = replace(plan, planned=(*plan.planned, *more))
+    rows = tuple(_row(item, stored, bounds, installed) for item in whole.planned)
     empty = [Problem("missing", f"commit {stored.commit[:8]} has nothing of what was planned")] if all(row.missing for row in rows) else []
     strange = sorted({f"{line[0]} {line[1]} on {line[2]}" for line in further if line[:2] not in known})
     notes = [f"in the history, not in the plan, not judged: {name}" for name in strange]
-    return Verdicts(plan, rows, tuple(empty), tuple(notes))
+    return Verdicts(plan, rows, (*broken(plan), *empty), (*unjudged(whole, bounds), *notes))
+
+
+def _contracts(of_line: Mapping[str, Mapping[SeriesName, Sequence[Point]]]) -> frozenset[str]:
+    return frozenset(point.version for found in of_line.values() for points in found.values() for point in points)
 
 
 def _value(stored: str, found: Mapping[SeriesName, Sequence[Point]]) -> Value:
@@ -109,7 +121,7 @@ def _value(stored: str, found: Mapping[SeriesName, Sequence[Point]]) -> Value:
     return naming.from_stored(stored, low, middle, high, max(worst.launches, LEAST_LAUNCHES))
 
 
-def _row(item: Planned, stored: Stored, targets: Sequence[Target]) -> Row:
+def _row(item: Planned, stored: Stored, targets: Sequence[Target], installed: Installed | None) -> Row:
     line = metrics.key(item)
     values, failing = stored.values.get(line, {}), stored.failing.get(line)
     missing = line not in stored.values
@@ -117,16 +129,20 @@ def _row(item: Planned, stored: Stored, targets: Sequence[Target]) -> Row:
     if missing:
         message = f"commit {stored.commit[:8]} has no results of it (unavailable then, or renamed since): measure it"
         ran = Answer("run", "inconclusive", message)
+    other = installed.other_contract(item.component, stored.contracts.get(line, ())) if installed else ""
+    if other:
+        ran = Answer("run", "invalid", f"commit {stored.commit[:8]}: {other}; measure again with `harness run {item.component} --record`")
     same = Answer("parity", "pass")
     if failing is None:
         same = Answer("parity", "inconclusive", "no parity is stored beside its times: they are not judged")
     elif failing:
-        same = Answer("parity", "fail", f"{failing} outputs were wrong, or the run failed, at commit {stored.commit[:8]}")
+        same = Answer("parity", "fail", f"{failing:g} outputs were wrong, or the run failed, at commit {stored.commit[:8]}")
     answers = []
     for target in targets:
         if applies(target, item):
             wrong = same.state != "pass" and metrics.about(target.metric).time and item.role != "peer"
             value = values.get(target.metric, Absent("it is not in the history"))
-            answers.append(answer_target(target, value, unjudged="parity did not pass" if wrong else ""))
+            why = "it is not what is installed now" if other else "parity did not pass" if wrong else ""
+            answers.append(answer_target(target, value, unjudged=why))
     launches = max((value.n for value in values.values() if isinstance(value, Interval)), default=0)
     return Row(item, (ran, same, *(answers or [Answer("target", "no target")])), values, launches=launches, missing=missing)

@@ -18,6 +18,7 @@ from harness import metrics
 from harness.history import naming
 from harness.history.files import Key, Point, SeriesName, State, check_machine, write
 from harness.history.publish import entry, without_paths
+from harness.installed import OWN_AUDIO
 from harness.metrics import SPEEDUP, Absent, Value, rejected_share
 from harness.record import Record
 from harness.stats import Interval
@@ -26,8 +27,6 @@ from harness.verdict import MOST_REJECTED
 if TYPE_CHECKING:
     from harness.machine import Machine
     from harness.targets import Target
-
-OWN_AUDIO = "input-"
 
 Lines = Mapping[metrics.Key, Sequence[Record]]
 Values = Mapping[metrics.Key, Mapping[str, Value]]
