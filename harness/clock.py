@@ -53,6 +53,30 @@ class Stopwatch:
         return Elapsed(self._wall(), self._cpu())
 
 
+class SlowedStopwatch(Stopwatch):
+    """Adds `share` of what was timed to it, by working before each answer: a slow-down that a gate must see.
+
+    On the clock "cpu" it works until the processor time has grown by that share, on all others until the wall time has.
+    """
+
+    def __init__(self, clock: str, share: float) -> None:
+        super().__init__(clock)
+        self._share, self._index = share, int(clock == "cpu")
+        self._added = 0
+
+    def start(self) -> None:
+        self._added = 0
+        super().start()
+
+    def elapsed(self) -> Elapsed:
+        now = super().elapsed()
+        own = now[self._index] - self._added
+        while now[self._index] < own * (1 + self._share):
+            now = super().elapsed()
+        self._added = now[self._index] - own
+        return now
+
+
 def resolution_ns(reading: str) -> float:
     """The step of a reading ("wall" or "cpu") in nanoseconds, as the platform states it (15.6 ms for "cpu" on Windows)."""
     return _RESOLUTION[reading] * 1e9

@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from harness.clock import CLOCKS, Stopwatch, resolution_ns
+from harness.clock import CLOCKS, SlowedStopwatch, Stopwatch, resolution_ns
 
 
 def busy(seconds: float) -> None:
@@ -101,3 +101,28 @@ def test_resolution_is_finer_than_a_millisecond_here() -> None:
     assert 0 < resolution_ns("wall") < 1e6
     if sys.platform != "win32":
         assert 0 < resolution_ns("cpu") < 1e6
+
+
+@pytest.mark.parametrize(("clock", "reading"), [("cpu", "cpu_ns"), ("wall", "wall_ns")])
+def test_a_slowed_stopwatch_adds_its_share_each_time_it_is_asked(clock: str, reading: str) -> None:
+    watch = SlowedStopwatch(clock, 0.5)
+    for _ in range(2):
+        started = time.perf_counter_ns(), time.process_time_ns()
+        watch.start()
+        busy(0.01)
+        first = getattr(watch.elapsed(), reading)
+        busy(0.01)
+        second = getattr(watch.elapsed(), reading)
+        outside = (time.process_time_ns() - started[1]) if clock == "cpu" else (time.perf_counter_ns() - started[0])
+        assert first >= 15e6
+        assert second >= 30e6
+        assert second <= outside
+        if clock == "cpu":
+            assert second < 40e6
+
+
+def test_without_a_share_nothing_is_added() -> None:
+    watch = SlowedStopwatch("cpu", 0.0)
+    watch.start()
+    busy(0.01)
+    assert 10e6 <= watch.elapsed().cpu_ns < 14e6

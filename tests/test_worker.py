@@ -212,3 +212,17 @@ def test_threads_are_pinned_unless_the_environment_says_otherwise():
     assert pins(3, {"OMP_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "SkylakeX"})["OMP_NUM_THREADS"] == "1"
     assert int(pins(None, {})["MKL_NUM_THREADS"]) == len(psutil.Process().cpu_affinity())
     assert pins(None, {})["PYTHONHASHSEED"] == "0"
+
+
+def test_an_injected_slow_down_shows_in_every_time_and_in_bytes(started):
+    plain, slowed = started("honest:REFERENCE"), started("honest:REFERENCE", slowdown=1.0)
+    first, second = (worker.ask("cold", seed=1) for worker in (plain, slowed))
+    assert second["peak_bytes"] > 1.8 * first["peak_bytes"]
+    assert np.array_equal(first["outputs"]["y"], second["outputs"]["y"])
+
+    def cheapest(worker, reading):
+        return min(worker.ask("block", calls=4)[reading] for _ in range(40))
+
+    assert 1.6 < cheapest(slowed, "wall_ns") / cheapest(plain, "wall_ns") < 4.0
+    singles = [worker.ask("calls", count=200, seconds=2.0)["calls_ns"].min() for worker in (plain, slowed)]
+    assert 1.5 < singles[1] / singles[0] < 4.0

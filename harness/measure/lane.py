@@ -22,7 +22,8 @@ class Target:
     """What one lane runs: a planned row, the code behind it, and the environment of its process.
 
     replaced: policies that its variant replaces. expected: reference outputs by seed, or the outcome of their absence.
-    paths: sys.path of the worker, None for the harness's own. python: its interpreter, likewise. control: "" for a row that is judged.
+    paths: sys.path of the worker, None for the harness's own. python: its interpreter, likewise. slowdown:
+    the share of its own cost that is added to all that is measured of it. control: "" for a row that is judged.
     """
 
     planned: Planned
@@ -39,6 +40,7 @@ class Target:
     memory_limit: int | None = None
     paths: Sequence[str] | None = None
     python: str | None = None
+    slowdown: float = 0.0
     control: str = ""
 
     @property

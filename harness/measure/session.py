@@ -9,7 +9,7 @@ import platform
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.component import Outputs, Work
@@ -143,27 +143,16 @@ class _Session:
         return [self._target(row, workload) for row in step.rows]
 
     def _target(self, row: Planned, workload: Workload) -> Target:
-        asked = self.settings.merged(dict(row.settings))
-        implementation = self.registry.implementations(row.component)[row.implementation]
-        entry = self.registry.entry(f"{row.component}.{row.implementation}")
-        try:
-            expected: Mapping[int, Outputs] | Outcome = self.references.outputs(row.component, workload, row.case, self.seeds, asked)
-        except WorkerFailed as failure:
-            expected = no_outputs(failure)
-        return Target(
-            planned=row,
-            component=self.registry.components[row.component],
-            implementation=implementation,
-            workload=workload,
-            implementation_value=entry.value,
-            distribution=entry.distribution,
-            replaced=replaced(implementation, row.variant),
-            expected=expected,
-            environment=pins(asked.threads, self.environment),
-            affinity=asked.affinity or (),
-            audio=self.audio is not None,
-            memory_limit=self.memory_limit,
+        found = target(
+            row,
+            workload,
+            registry=self.registry,
+            references=self.references,
+            seeds=self.seeds,
+            settings=self.settings.merged(dict(row.settings)),
+            environment=self.environment,
         )
+        return replace(found, audio=self.audio is not None, memory_limit=self.memory_limit)
 
     def keep(self, lanes: Sequence[Lane], launch: int, started: datetime.datetime, now: state.State) -> None:
         """Record what the lanes have, remember what was slow, free the inputs."""
@@ -177,6 +166,37 @@ class _Session:
                     self.store.append(record)
             lane.target.workload.forget()
         slow.remember(self.plan.machine, {slow.name_of(lane.target.planned): lane.seconds for lane in lanes if lane.seconds})
+
+
+def target(
+    row: Planned,
+    workload: Workload,
+    *,
+    registry: Registry,
+    references: References,
+    seeds: Sequence[int],
+    settings: Settings,
+    environment: Mapping[str, str],
+) -> Target:
+    """What the lane of a row needs, reference outputs included. settings: the session's with the row's."""
+    implementation = registry.implementations(row.component)[row.implementation]
+    entry = registry.entry(f"{row.component}.{row.implementation}")
+    try:
+        expected: Mapping[int, Outputs] | Outcome = references.outputs(row.component, workload, row.case, seeds, settings)
+    except WorkerFailed as failure:
+        expected = no_outputs(failure)
+    return Target(
+        planned=row,
+        component=registry.components[row.component],
+        implementation=implementation,
+        workload=workload,
+        implementation_value=entry.value,
+        distribution=entry.distribution,
+        replaced=replaced(implementation, row.variant),
+        expected=expected,
+        environment=pins(settings.threads, environment),
+        affinity=settings.affinity or (),
+    )
 
 
 @dataclass(frozen=True)
