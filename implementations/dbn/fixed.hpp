@@ -1,7 +1,7 @@
 // The fixed-point decoder: fast, and certain of what it returns.
 //
 // Scores are whole numbers, so adding them is exact, and relative to observing no beat, so a whole chain costs one addition. They are
-// upper bounds. The forward pass keeps one byte of each score at a chain's end; from the best state at the end these bytes lead back
+// upper bounds. The forward pass keeps 4 bits of each score at a chain's end; from the best state at the end these bits lead back
 // to the few paths that could be worth as much. If the best of them is worth, by madmom's sums, more than the bound of any other,
 // madmom finds the same path.
 #pragma once
@@ -27,7 +27,7 @@ struct Units {
                            most_gain = static_cast<Value>(0.20 * whole), floor = static_cast<Value>(-0.38 * whole),
                            least_gain = static_cast<Value>(-0.27 * whole), no_transition = static_cast<Value>(-0.30 * whole);
     static constexpr bool small = sizeof(Value) == 4;
-    static constexpr int level_shift = small ? 20 : 34;  // a quarter of a nat
+    static constexpr int level_shift = small ? 22 : 36;  // a nat
     static constexpr Rounding rounding{small ? 0x1p22 : 0x1p36, small ? 90.0 : 8192.0, small ? 32.0 : 8192.0,
                                        static_cast<double>(least_gain), static_cast<double>(most_gain)};
     static constexpr const char* name = small ? "fixed32" : "fixed64";
@@ -61,7 +61,7 @@ class FixedDecoder {
           rows_{scores_.data(), stride_, -model.longest} {
         const int64_t blocks = (densities.frames + step_ - 1) / step_;
         best_ = allocate<Value>(blocks * step_ * model.beats);
-        levels_ = allocate<uint8_t>(blocks * step_ * chains(model) + FIXED_BLOCK);
+        levels_ = allocate<uint8_t>(blocks * step_ * model.beats * level_rows(model) + FIXED_BLOCK);
         round_transitions();
         place_gains();
     }
@@ -160,10 +160,10 @@ class FixedDecoder {
             while (frame < begins_[segment]) --segment;
             const int64_t block = frame / step_ * model_.beats + beat, lane = frame % step_, score = nodes[index].score;
             const int64_t best = best_[block * step_ + lane] + offsets_[segment];
-            const uint8_t* levels = levels_.get() + block * model_.tempi * step_ + lane;
+            const uint8_t* levels = levels_.get() + block * level_rows(model_) * step_ + lane;
             for (int source = model_.sources[2 * tempo]; source < model_.sources[2 * tempo + 1]; ++source) {
                 const int64_t before = score - transitions_[static_cast<int64_t>(source) * model_.tempi + tempo];
-                if (best - (int64_t{levels[source * step_]} << U::level_shift) < before - close) continue;
+                if (best - least_below(levels[source / 2 * step_] >> source % 2 * 4 & 15) < before - close) continue;
                 const Entry entry{frame - model_.intervals[source], beat_before(model_, beat), source};
                 nodes.push_back(Node{entry, before - gain(entry), index, close});
                 const auto same = std::find_if(open.begin(), open.end(), [&](int64_t i) {
@@ -190,6 +190,9 @@ class FixedDecoder {
         std::reverse(decoded.entries.begin(), decoded.entries.end());
         return decoded;
     }
+
+    // How far below the best a score of that level lies at least.
+    static int64_t least_below(int64_t level) { return std::max(level, (level - FINE_LEVELS) << COARSER) << U::level_shift; }
 
     // Of two ways to the end the one that is worth more: the entry can do with a lower score.
     static int64_t better(std::vector<Node>& nodes, int64_t a, int64_t b) {

@@ -84,14 +84,14 @@ void enter_fixed(const Model& model, const Fixed<Value>& fixed, int tempo, const
     }
 }
 
-// FIXED_BLOCK numbers that are not negative, those above 255 as 255.
+// FIXED_BLOCK numbers from 0 to 255.
 template <class Value>
 void to_bytes(const Value* from, uint8_t* to) {
-    for (int i = 0; i < FIXED_BLOCK; ++i) to[i] = static_cast<uint8_t>(from[i] < 255 ? from[i] : 255);
+    for (int i = 0; i < FIXED_BLOCK; ++i) to[i] = static_cast<uint8_t>(from[i]);
 }
 
 #if defined(__SSE2__)
-void to_bytes(const int32_t* from, uint8_t* to) {  // these are below 2^15, too
+void to_bytes(const int32_t* from, uint8_t* to) {
     static_assert(FIXED_BLOCK == 16, "");
     const __m128i* four = reinterpret_cast<const __m128i*>(from);
     const __m128i low = _mm_packs_epi32(_mm_loadu_si128(four), _mm_loadu_si128(four + 1));
@@ -121,14 +121,22 @@ void take_scores(const Model& model, const Fixed<Value>& fixed, const Rows<Value
     Value best_lanes[FIXED_BLOCK];
     for (int v = 0; v < VECTORS; ++v) Whole::store(best_lanes + v * Whole::LANES, best[v]);
     std::memcpy(fixed.best + block * step, best_lanes, step * sizeof(Value));
-    uint8_t* levels = fixed.levels + block * model.tempi * step;  // rows of `step`, written FIXED_BLOCK at a time, first to last
-    for (int tempo = 0; tempo < model.tempi; ++tempo, levels += step) {
-        Value below[FIXED_BLOCK];
+    uint8_t* levels = fixed.levels + block * ((model.tempi + 1) / 2) * step;  // rows of `step`, written FIXED_BLOCK at a time, first to last
+    for (int tempo = 0; tempo < model.tempi; tempo += 2, levels += step) {
+        const Value *even = fixed.scratch + tempo * FIXED_BLOCK, *odd = tempo + 1 < model.tempi ? even + FIXED_BLOCK : even;
+        Value pairs[FIXED_BLOCK];
         for (int v = 0; v < VECTORS; ++v) {
-            const Natural score = (Natural)Whole::load(fixed.scratch + tempo * FIXED_BLOCK + v * Whole::LANES);
-            Whole::store(below + v * Whole::LANES, (typename Whole::Vector)(((Natural)best[v] - score) >> fixed.level_shift));
+            const auto level = [&](const Value* scores) {
+                using Signed = typename Whole::Vector;  // which the least instruction sets can compare
+                const Natural below = (Natural)best[v] - (Natural)Whole::load(scores + v * Whole::LANES);
+                const Signed fine = (Signed)(below >> fixed.level_shift);
+                const Signed coarse = (Signed)(below >> (fixed.level_shift + dbn::COARSER)) + dbn::FINE_LEVELS;
+                const Signed finer = fine < coarse ? fine : coarse;
+                return finer < dbn::LAST_LEVEL ? finer : Signed{} + dbn::LAST_LEVEL;
+            };
+            Whole::store(pairs + v * Whole::LANES, level(even) | level(odd) << 4);
         }
-        to_bytes(below, levels);
+        to_bytes(pairs, levels);
     }
 }
 

@@ -24,6 +24,9 @@ constexpr int EXACT_BLOCK = 24;
 constexpr int FIXED_BLOCK = 16;
 constexpr int GAIN_PADDING = 8;  // what is read and written beyond the gains asked for
 
+// Levels of 4 bits: FINE_LEVELS + 1 of one size, then coarser ones, 2^COARSER times as wide. The last has no end.
+constexpr int FINE_LEVELS = 7, COARSER = 3, LAST_LEVEL = 15;
+
 // Log densities by class (no beat, beat, downbeat) from frame 0, each with longest + EXACT_BLOCK zeros before and after:
 // a chain entered before frame 0 or left after the end adds nothing there.
 struct Densities {
@@ -59,8 +62,8 @@ struct Fixed {
     Value low, high;            // where the best scores should stay
     Value* scratch;             // (tempi, FIXED_BLOCK)
     // What is kept of the scores of the chains that end before each frame, for step = min(FIXED_BLOCK, shortest) and the beat they
-    // lead to: the best of all tempi (frame / step, beat, frame % step), and how many times 2^level_shift each one at least lies
-    // below that, up to 255 (frame / step, beat, tempo, frame % step).
+    // lead to: the best of all tempi (frame / step, beat, frame % step), and how far each one at least lies below that, as a level of
+    // 4 bits, the odd tempo's above the even one's: (frame / step, beat, tempo / 2, frame % step). Levels start 2^level_shift apart.
     Value* best;
     uint8_t* levels;
     int level_shift;

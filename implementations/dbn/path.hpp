@@ -27,6 +27,7 @@ struct Decoded {
 
 inline int64_t chains(const Model& model) { return static_cast<int64_t>(model.beats) * model.tempi; }
 inline int64_t chain(const Model& model, int beat, int tempo) { return static_cast<int64_t>(beat) * model.tempi + tempo; }
+inline int64_t level_rows(const Model& model) { return (model.tempi + 1) / 2; }  // two tempi share a byte
 inline int beat_before(const Model& model, int beat) { return (beat == 0 ? model.beats : beat) - 1; }
 
 struct Free {

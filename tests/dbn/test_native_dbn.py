@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -220,6 +222,29 @@ def test_threads_change_nothing():
         for (path, log_probability, _), (expected_path, expected, _) in zip(found, alone, strict=True):
             np.testing.assert_array_equal(path, expected_path)
             assert log_probability == expected
+
+
+@pytest.mark.parametrize(("threads", "most"), [(1, 18e6), (2, 25e6)])
+def test_memory_of_ten_minutes(threads, most):
+    """4 bits per frame, beat and tempo are 13 MB, of which one thread needs only one bar length's at a time."""
+    code = f"""
+import numpy as np
+from harness import memory
+from implementations.dbn import native
+from implementations.dbn.model import bar_models, check_parameters, log_densities
+densities = log_densities(np.random.default_rng(1).uniform(1e-3, 0.5, (60000, 2)), 16)
+models = bar_models(check_parameters(fps=100, beats_per_bar=[3, 4]))
+native.decode(densities[:100], models, threads={threads})
+reason = memory.reset_peak_rss()
+before = memory.rss()
+methods = [method for *_, method in native.decode(densities, models, threads={threads})]
+print(reason or memory.peak_rss() - before, *methods)
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    if not answer[0].isdigit():
+        pytest.skip(" ".join(answer))
+    assert answer[1:] == ["fixed32", "fixed32"]
+    assert 8e6 < int(answer[0]) < most
 
 
 def test_one_call_of_the_component(golden):
