@@ -113,7 +113,6 @@ template <class T> void transform(const Tables& tables, const Twiddles<T>& twidd
     T* const rows = static_cast<T*>(scratch.rows);
     T* const inner = static_cast<T*>(scratch.inner);
     const auto row_of = [&](int part, int i) { return rows + (16 * part + i) * row; };
-    // Parts side by side, so that what they share stays in the first cache: here the samples, below the lines of magnitudes.
     for (int part = 0; part < parts; ++part) {
         T *const to = rows + 16 * part * row, *const packed = to + 15 * row;
         const float* columns = scratch.columns + part * n;
@@ -130,6 +129,7 @@ template <class T> void transform(const Tables& tables, const Twiddles<T>& twidd
             });
     }
     const int high = tables.high;
+    // The parts of a row side by side: the lines of magnitudes that they share stay in the first cache.
     for (int i = 0; i < 15; ++i)
         for (int part = 0; part < parts; ++part) {
             const int step = i * parts + part;
