@@ -28,6 +28,9 @@ NUMBER = 7
 """
 
 
+BUSY = "until = time.process_time() + 0.06\nwhile time.process_time() < until: pass\n"
+
+
 @pytest.fixture
 def points(tmp_path, monkeypatch):
     """A function (name, value) -> entry point into a fresh plugin package; further modules by keyword."""
@@ -90,7 +93,7 @@ def test_a_plugin_that_raises_at_import_is_broken(points, body):
 
 
 def test_a_plugin_that_prints_or_is_slow_or_imports_a_framework_is_named(points, capsys):
-    body = "import time, sys, types\nprint('hello')\nsys.modules['numba'] = types.ModuleType('numba')\ntime.sleep(0.06)\n" + PLUGIN
+    body = "import time, sys, types\nprint('hello')\nsys.modules['numba'] = types.ModuleType('numba')\n" + BUSY + PLUGIN
     sys.modules.pop("numba", None)
     try:
         found = registry.discover([points("gain", "gain_rude:COMPONENT", gain_rude=body)])
@@ -98,9 +101,14 @@ def test_a_plugin_that_prints_or_is_slow_or_imports_a_framework_is_named(points,
         sys.modules.pop("numba", None)
     notes = " ".join(found.entries[0].notes)
     assert "imports numba" in notes
-    assert "ms to import" in notes
+    assert "ms of CPU time to import; keep it under 50 ms" in notes
     assert "prints at import time: 'hello'" in notes
     assert capsys.readouterr().out == ""
+
+
+def test_a_plugin_that_only_had_to_wait_is_not_called_slow(points):
+    found = registry.discover([points("gain", "gain_waits:COMPONENT", gain_waits="import time\ntime.sleep(0.1)\n" + PLUGIN)])
+    assert found.entries[0].notes == ()
 
 
 def test_a_name_registered_twice_counts_once(points):
