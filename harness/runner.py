@@ -56,11 +56,12 @@ class Runner:
         settings: dict[str, Any],
         affinity: list[int] | None = None,
         memory_limit: int | None = None,
-        slowdown: float = 0.0,
+        slowdown: Mapping[str, float] | None = None,
     ) -> dict[str, Any]:
         """Import the implementation and enter its load(), timed together. `files`: all that was loaded of its package.
 
-        slowdown: the share of its own cost that is added to whatever is measured from here on, bytes included.
+        slowdown: the share of its own cost that is added to what is measured from here on: to the time of "load", "cold",
+        "block" and "calls", to the peak of "bytes".
         """
         if affinity:
             _pin(affinity)
@@ -68,7 +69,8 @@ class Runner:
             resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
         gc.collect()
         base = memory.rss()
-        self._slowdown, watch = slowdown, _stopwatch("wall", slowdown)
+        shares = slowdown or {}
+        watch = _stopwatch("wall", shares.get("load", 0.0))
         children = _children_cpu_ns()
         watch.start()
         found: Implementation = _attribute(implementation)
@@ -78,7 +80,9 @@ class Runner:
         cpu += _children_cpu_ns() - children
         if not callable(self._run):
             raise TypeError(f"load() must give a function run(inputs), found {type(self._run).__name__}")
-        self._watch = _stopwatch(found.clock, slowdown)
+        watches = (_stopwatch(found.clock, shares.get(of, 0.0)) for of in ("block", "calls", "cold"))
+        self._watch, self._calls_watch, self._cold_watch = watches
+        self._added_bytes = shares.get("bytes", 0.0)
         # The frameworks' own objects stay: a full collection of them in the middle of a block is not the implementation's cost.
         gc.collect()
         gc.freeze()
@@ -98,9 +102,9 @@ class Runner:
         del swept
         unreset = memory.reset_peak_rss()
         memory.reset_device_peak()
-        answer, outputs = self._timed(seed)
-        if self._slowdown:
-            added = np.ones(max(0, round((1 + self._slowdown) * memory.peak_rss()) - memory.rss()), np.uint8)
+        answer, outputs = self._timed(seed, self._cold_watch)
+        if self._added_bytes:
+            added = np.ones(max(0, round((1 + self._added_bytes) * memory.peak_rss()) - memory.rss()), np.uint8)
             del added
         answer |= {"peak_bytes": memory.peak_rss(), "peak_since_start": unreset, "device_peak": memory.device_peak()}
         joined = self._joined(outputs)
@@ -137,7 +141,7 @@ class Runner:
         self._kept = None
         for _ in range(count):
             seed = self._random.choice(list(self._inputs))
-            inputs, watch, run = self._inputs[seed], self._watch, self._run
+            inputs, watch, run = self._inputs[seed], self._calls_watch, self._run
             arrivals: list[int] = []
             watch.start()
             outputs = _real(run(inputs), watch, arrivals)
@@ -217,12 +221,12 @@ class Runner:
             context.__exit__(None, None, None)
         return {}
 
-    def _timed(self, seed: int) -> tuple[dict[str, Any], Any]:
-        arrivals: list[int] = []
+    def _timed(self, seed: int, watch: clock.Stopwatch | None = None) -> tuple[dict[str, Any], Any]:
+        watch, arrivals = watch or self._watch, list[int]()
         inputs, children = self._inputs[seed], _children_cpu_ns()
-        self._watch.start()
-        outputs = _real(self._run(inputs), self._watch, arrivals)
-        wall, cpu = self._watch.elapsed()
+        watch.start()
+        outputs = _real(self._run(inputs), watch, arrivals)
+        wall, cpu = watch.elapsed()
         return {"wall_ns": wall, "cpu_ns": cpu + _children_cpu_ns() - children, "arrivals_ns": arrivals}, outputs
 
     def _joined(self, outputs: Any) -> dict[str, np.ndarray]:
@@ -313,8 +317,8 @@ def _native_hash(found: Implementation) -> str:
     return native_hash(found.requires.native) if found.requires.native else ""
 
 
-def _stopwatch(name: str, slowdown: float) -> clock.Stopwatch:
-    return clock.SlowedStopwatch(name, slowdown) if slowdown else clock.Stopwatch(name)
+def _stopwatch(name: str, added: float) -> clock.Stopwatch:
+    return clock.SlowedStopwatch(name, added) if added else clock.Stopwatch(name)
 
 
 def _files(package: str) -> list[str]:

@@ -23,7 +23,7 @@ class Target:
 
     replaced: policies that its variant replaces. expected: reference outputs by seed, or the outcome of their absence.
     paths: sys.path of the worker, None for the harness's own. python: its interpreter, likewise. slowdown:
-    the share of its own cost that is added to all that is measured of it. control: "" for a row that is judged.
+    shares of its own cost that are added to what is measured of it (`Runner.load`). control: "" for a row that is judged.
     """
 
     planned: Planned
@@ -40,7 +40,7 @@ class Target:
     memory_limit: int | None = None
     paths: Sequence[str] | None = None
     python: str | None = None
-    slowdown: float = 0.0
+    slowdown: Mapping[str, float] = field(default_factory=dict)
     control: str = ""
 
     @property

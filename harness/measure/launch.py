@@ -101,7 +101,7 @@ def _first_call(lane: Lane, seed: int) -> None:
             settings=dict(planned.settings),
             affinity=list(lane.target.affinity) or None,
             memory_limit=lane.target.memory_limit,
-            slowdown=lane.target.slowdown,
+            slowdown=dict(lane.target.slowdown),
         )
     lane.first = lane.ask("cold", seed=seed)
     lane.seconds = lane.first["wall_ns"] / 1e9

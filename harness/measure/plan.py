@@ -78,12 +78,17 @@ def plan(
     known, effort = slow.remembered(machine), THOROUGH if thorough else DEFAULT
     cold = [(row, slow.reason(known.get(slow.name_of(row), 0.0), effort)) for row in planned]
     left_out += [LeftOut(row.component, row.row, row.case, reason) for row, reason in cold if reason]
-    now = datetime.datetime.now(datetime.UTC)
-    session = f"{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
+    session, created = session_name()
     # By case, the rows of a case together: they are measured interleaved.
     order = {key: number for number, key in enumerate(dict.fromkeys((row.component, row.case) for row in planned))}
     planned.sort(key=lambda row: order[row.component, row.case])
-    return Plan(session, now.isoformat(timespec="seconds"), machine, profile, tuple(planned), tuple(missing), tuple(left_out))
+    return Plan(session, created, machine, profile, tuple(planned), tuple(missing), tuple(left_out))
+
+
+def session_name() -> tuple[str, str]:
+    """A name for a session that begins now, and the time."""
+    now = datetime.datetime.now(datetime.UTC)
+    return f"{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}", now.isoformat(timespec="seconds")
 
 
 def replaced(implementation: Implementation, row: Mapping[str, Any]) -> dict[str, Approximate]:
