@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import implementations.dbn.component as module
+from harness.component import Work
 from implementations.dbn.component import COMPONENT, network_output, produced, work
-from implementations.dbn.model import bar_models, check_activations, check_parameters
+from implementations.dbn.model import bar_models, check_activations, check_parameters, sparse_transitions
 from implementations.dbn.reference import decode, track
 
 SHORT = [case for case in COMPONENT.cases if not case.thorough]
@@ -49,14 +50,19 @@ def test_produced_counts_the_output_not_the_request():
     assert produced(inputs, {"beats": np.empty((0, 2))}) == 0
 
 
-def test_work_counts_frames_above_the_threshold():
+def test_work_counts_frames_above_the_threshold_and_ways_into_each_beat():
     inputs = dict(COMPONENT.case("clip-30s").make(0))
     models = bar_models(check_parameters(**{name: value for name, value in inputs.items() if name != "activations"}))
     kept = len(track(inputs, decode)["path"])
-    per_frame = sum(model.states + 2 * model.beats * np.count_nonzero(model.transitions) for model in models)
-    assert work(inputs).operations == kept * per_frame
-    assert work(inputs).bytes == inputs["activations"].nbytes + kept * 7 * len(models[0].intervals)
-    assert work(inputs).precision == "float64"
+    assert 0 < kept < len(inputs["activations"])
+    comparisons, entries = 0, 0
+    for model in models:  # madmom's own list of transitions
+        _, pointers, _ = sparse_transitions(model)
+        ways = np.diff(pointers.astype(int))[model.first.ravel()]
+        comparisons += np.sum(ways - 1)
+        entries += len(ways)
+    assert entries == 7 * len(models[0].intervals)
+    assert work(inputs) == Work(kept * float(comparisons + entries), inputs["activations"].nbytes + 4.0 * kept, "float32")
     assert work({**inputs, "activations": np.zeros((100, 2))}).operations == 0
 
 
