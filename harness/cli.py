@@ -1,4 +1,4 @@
-"""The command line: `harness list | machine | run | judge | claims`.
+"""The command line: `harness list | machine | run | judge | claims | publish`.
 
 Each command is a few lines over the same functions that pytest and asv use. Exit codes: 0 pass, 1 fail, 2 usage or
 configuration, 3 inconclusive, 4 invalid, 5 nothing, or less than planned, was measured.
@@ -99,15 +99,21 @@ def parser() -> argparse.ArgumentParser:
     _add_reports(one)
 
     one = _add(under, "judge", commands.judge, "judge what was measured against the profile's targets")
-    one.add_argument("session", nargs="?", help="a session in .harness/records (default: the latest)")
+    one.add_argument(
+        "names", nargs="*", metavar="SESSION|PATTERN",
+        help="a session in .harness/records (default: the latest); with --history, patterns as in `run` (default: this project's)",
+    )  # fmt: skip
     one.add_argument("--history", action="store_true", help="judge asv history of this machine instead: targets, trends and steps")
     one.add_argument("--results", type=Path, metavar="FOLDER", help="asv results folder (default: results_dir of asv.conf.json)")
-    one.add_argument("--commit", metavar="REF", help="with --history: the commit to judge (default: the newest)")
+    one.add_argument("--commit", metavar="REF", help="with --history: the commit to judge (default: HEAD)")
+    one.add_argument("--machine", metavar="NAME|all", help="with --history: draw the trends of this machine, or of every one")
     _add_machine(one)
     _add_reports(one)
 
     one = _add(under, "claims", commands.claims, "the ledger of the source documents' claims, with what was measured here")
     one.add_argument("--markdown", type=Path, metavar="FILE", help="also write the ledger as Markdown")
+
+    one = _add(under, "publish", commands.publish, "build asv's site from the history of the project around the current folder")
     return top
 
 

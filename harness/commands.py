@@ -110,13 +110,24 @@ def judge(options: argparse.Namespace) -> int:
     if options.history:
         return _judge_history(options, context, screen)
     sessions = context.store.sessions()
-    if options.session is None and not sessions:
+    if not options.names and not sessions:
         sys.stderr.write(f"harness: nothing is recorded in {context.store.folder}; `harness run` measures\n")
         return INCOMPLETE
-    plan, records = context.store.read(sessions[-1] if options.session is None else options.session)
+    plan, records = context.store.read(options.names[0] if options.names else sessions[-1])
     verdicts = context.judge(plan, records, context.targets(plan) if plan else (), rejudge=options.profile is not None, stored=True)
     terminal.render(verdicts, screen)
     return _conclude(options, verdicts)
+
+
+def publish(_: argparse.Namespace) -> int:
+    """asv's site of the history."""
+    from harness import history
+    from harness.report import checks
+    from harness.report.console import console, render_pairs
+
+    folder = history.project_folder()
+    render_pairs(checks.published(history.publish(folder)), console())
+    return 0
 
 
 def claims(options: argparse.Namespace) -> int:
@@ -232,26 +243,22 @@ def _record(context: Context, targets: Sequence[Target], folder: Path, screen: C
 
 def _judge_history(options: argparse.Namespace, context: Context, screen: Console) -> int:
     """The targets over what asv history holds of this machine, and the changes of level in it."""
-    from harness import history, measure
-    from harness.context import installed_of
-    from harness.report import checks, terminal
-    from harness.report.console import render_pairs
+    from harness import history, past
+    from harness.report import terminal, trend
 
     folder = options.results or history.results_dir()
-    expected = measure.plan(context.registry, context.settings, machine=context.machine.name, profile=context.profile.name)
+    what = past.selection(context, options.names)
+    for machine in past.others(folder, options.machine, context.machine.name):
+        trend.render(machine, past.trends_of(folder, machine, what, options.commit), screen, judged=False)
     try:
-        stored = history.points_for_judging(folder, context.machine, options.commit)
+        found = past.judge(context, folder, what, options.commit)
     except history.NothingStored as error:
         sys.stderr.write(f"harness: {error}\n")
         return INCOMPLETE
-    installed = installed_of(context.registry)
-    verdicts = history.judge_stored(expected, stored, context.targets(expected), context.profile.lineage, installed=installed)
-    terminal.render(verdicts, screen)
-    steps = history.steps(history.read(folder, context.machine.name))
-    render_pairs(checks.steps(steps) or [("steps", "no change of level in the history")], screen)
-    code = _conclude(options, verdicts)
-    newest = any(step.commit == stored.commit and step.change > 0 for step in steps)
-    return code or int(newest)
+    if options.machine in (None, "all", context.machine.name):
+        trend.render(context.machine.name, found.trends, screen)
+    terminal.render(found.verdicts, screen)
+    return _conclude(options, found.verdicts)
 
 
 def _conclude(options: argparse.Namespace, verdicts: Verdicts) -> int:

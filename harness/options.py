@@ -50,18 +50,19 @@ def check_run(options: argparse.Namespace) -> None:
 
 
 def check_judge(options: argparse.Namespace) -> None:
-    """Refuse options of the other kind of judging."""
+    """Refuse what only the judging of a history knows."""
     if options.history:
-        _refuse(options, "means nothing with --history, which judges a commit", "session")
-    else:
-        _refuse(options, "needs --history", "results", "commit")
-        _refuse(options, "needs --history: a session was measured under its own settings", *(f"setting_{name}" for name in NAMES))
+        return
+    _refuse(options, "needs --history", "results", "commit", "machine")
+    if len(options.names) > 1:
+        raise ConfigurationError(f"expected one session, found {len(options.names)}: {', '.join(options.names)}; patterns need --history")
+    _refuse(options, "needs --history: a session was measured under its own settings", *(f"setting_{name}" for name in NAMES))
 
 
 def _refuse(options: argparse.Namespace, reason: str, *names: str) -> None:
     given = [name.removeprefix("setting_").replace("_", "-") for name in names if _is_given(getattr(options, name))]
     if given:
-        raise ConfigurationError(f"{', '.join('a session' if name == 'session' else f'--{name}' for name in given)} {reason}")
+        raise ConfigurationError(f"{', '.join(f'--{name}' for name in given)} {reason}")
 
 
 def check_files(options: argparse.Namespace) -> None:

@@ -19,6 +19,12 @@ def find(start: Path | None = None) -> Path | None:
     return next((folder / "pyproject.toml" for folder in (start, *start.parents) if (folder / "pyproject.toml").is_file()), None)
 
 
+def name(path: Path | None) -> str:
+    """The name of the distribution that a pyproject.toml makes; empty where there is none."""
+    found: Any = read_toml(path).get("project", {}) if path is not None else {}
+    return str(found.get("name", "")) if isinstance(found, dict) else ""
+
+
 def table(path: Path | None) -> Mapping[str, Any]:
     """[tool.harness] of a pyproject.toml, empty where there is none; ConfigurationError says what is wrong with it.
 

@@ -15,6 +15,7 @@ import importlib.metadata
 import importlib.util
 import io
 import platform
+import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -90,6 +91,11 @@ class Registry:
                 return entry
         raise RegistryError(f"nothing is registered as {name!r}; known: {', '.join(sorted(self.components)) or 'nothing'}")
 
+    def registered_by(self, distribution: str) -> tuple[str, ...]:
+        """Patterns for what a distribution registers: its components, and its implementations of others' components."""
+        mine = [entry.name for entry in self.entries if canonical(entry.distribution) == canonical(distribution)]
+        return tuple(dict.fromkeys(name for name in mine if "." not in name or name.partition(".")[0] not in mine))
+
     def select(self, patterns: Sequence[str] = ()) -> dict[str, tuple[Implementation, ...]]:
         """Implementations by component for patterns such as `spectrogram`, `dbn.native`, `*.torch*`; all without patterns.
 
@@ -119,6 +125,16 @@ def discover(entry_points: Iterable[importlib.metadata.EntryPoint] | None = None
         entry_points = [*importlib.metadata.entry_points(group=COMPONENTS), *importlib.metadata.entry_points(group=IMPLEMENTATIONS)]
     entries = [_load(point) for point in entry_points]
     return Registry(tuple(_agree(entries)))
+
+
+def canonical(distribution: str) -> str:
+    """The name of a distribution as it compares: `Acme_Loudness` is `acme-loudness`."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def matches(patterns: Iterable[str], component: str, implementation: str) -> bool:
+    """Whether a pattern chooses this implementation."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in (component, f"{component}.{implementation}"))
 
 
 def unavailable(implementation: Implementation) -> str | None:

@@ -54,9 +54,10 @@ WRONG = {
     "run sorting --json pyproject.toml/v.json": "File exists|Not a directory",
     "judge nosuch": "no session 'nosuch' in",
     "judge ../../pyproject": "no session '../../pyproject'",
-    "judge --history": "no asv.conf.json in .*name the folder with --results",
-    "judge x --history": "a session means nothing with --history",
-    "judge --results x --commit HEAD": "--results, --commit needs --history",
+    "judge --history": "no asv.conf.json in .*also takes --results FOLDER",
+    "judge nosuch --history --results x": "nothing matches 'nosuch'",
+    "judge one two": "expected one session, found 2: one, two; patterns need --history",
+    "judge --results x --commit HEAD --machine all": "--results, --commit, --machine needs --history",
     "judge --threads 2": "--threads needs --history",
     "claims --markdown .": "expected a file to write, found a folder",
 }
@@ -219,8 +220,9 @@ OPTIONS = {
     "list": ["--cases"],
     "machine": ["--asv", "--profile", "--threads", "--affinity", "--longest-audio"],
     "run": ["--only", "--case", "--seed", "--sweep", "--input", "--thorough", "--launches", "--record", "--profile", *SETTINGS],
-    "judge": ["--history", "--results", "--commit", "--profile", "--threads"],
+    "judge": ["--history", "--results", "--commit", "--machine", "--profile", "--threads"],
     "claims": [],
+    "publish": [],
 }
 FLAGS = {"--cases", "--asv", "--thorough", "--record", "--history"}
 

@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "report": {
         "claims", "component", "history", "measure", "metrics", "parity", "record", "registry", "settings", "stats", "targets", "verdict",
     },
+    "past": {"context", "history", "measure", "project", "record", "registry", "settings", "verdict"},
     "context": {"installed", "machine", "profile", "project", "record", "registry", "settings", "targets", "verdict"},
 }  # fmt: skip
 DOORS = {"cli", "commands", "options", "pytest_items", "pytest_plugin"}

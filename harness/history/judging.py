@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import metrics
 from harness.history import naming
-from harness.history.files import HistoryError, Point, SeriesName, check_machine, git, read
+from harness.history.files import HistoryError, Key, Point, SeriesName, check_machine, git, read
 from harness.history.publish import entry
+from harness.history.standing import leading_to
+from harness.history.steps import Step, recent
 from harness.installed import Installed
 from harness.metrics import Absent, Value
 from harness.record import Plan, Planned
@@ -33,7 +35,7 @@ class Stored:
 
     values: each stored metric; Absent where it failed or was skipped. failing: how many outputs were wrong; a line that is
     missing there was never judged on parity, and has no times that count. contracts: the versions of the component's contract
-    that its numbers were stored under.
+    that its numbers were stored under. points: what led to it, itself last.
     """
 
     machine: str
@@ -42,18 +44,30 @@ class Stored:
     values: Mapping[metrics.Key, Mapping[str, Value]]
     failing: Mapping[metrics.Key, float]
     contracts: Mapping[metrics.Key, frozenset[str]]
+    points: tuple[Point, ...] = ()
 
 
-def points_for_judging(results_dir: Path, machine: Machine, commit: str | None = None) -> Stored:
+def points_for_judging(
+    results_dir: Path,
+    machine: Machine,
+    commit: str | None = None,
+    *,
+    repository: Path | None = None,
+    wanted: Callable[[Key], bool] = lambda _: True,
+) -> Stored:
     """What the history says of this machine at a commit: the newest that has results, or the one that `commit` names.
 
-    Several environments of one commit: the worst counts. HistoryError where the folder belongs to another machine,
-    NothingStored where there is nothing.
+    The newest is HEAD of the repository (default: the one around the history) where it has results, else the last of what
+    HEAD grew from. wanted: which series count. Several environments of one commit: the worst counts. HistoryError where the
+    folder belongs to another machine, NothingStored where there is nothing.
     """
     check_machine(results_dir, entry(machine))
-    points = read(results_dir, machine.name)
-    wanted = "" if commit is None else git(results_dir, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}") or commit
-    chosen = [point for point in points if point.commit.startswith(wanted)]
+    repository = results_dir if repository is None else repository
+    points = [point for point in read(results_dir, machine.name) if wanted(point.key)]
+    tip = git(repository, "rev-parse", "--verify", "--quiet", f"{commit or 'HEAD'}^{{commit}}")
+    led = leading_to(points, repository, tip or "HEAD")
+    at_tip = [point for point in led if point.commit == tip]
+    chosen = at_tip or ([point for point in points if point.commit.startswith(commit)] if commit else led)
     if not chosen:
         known = ", ".join(dict.fromkeys(point.commit[:8] for point in points)) or "none"
         raise NothingStored(
@@ -74,14 +88,22 @@ def points_for_judging(results_dir: Path, machine: Machine, commit: str | None =
         if wrong:
             failing[line] = max(wrong)
     values = {line: {naming.original_name(name): _value(name, found) for name, found in of_line.items()} for line, of_line in cells.items()}
-    return Stored(machine.name, newest.commit, newest.date_ms, values, failing, contracts)
+    last = max((number for number, point in enumerate(led) if point.commit == newest.commit), default=-1)
+    return Stored(machine.name, newest.commit, newest.date_ms, values, failing, contracts, tuple(led[: last + 1]))
 
 
 def judge_stored(
-    plan: Plan, stored: Stored, targets: Iterable[Target], profiles: Sequence[str], *, installed: Installed | None = None
+    plan: Plan,
+    stored: Stored,
+    targets: Iterable[Target],
+    profiles: Sequence[str],
+    *,
+    steps: Iterable[Step] = (),
+    installed: Installed | None = None,
 ) -> Verdicts:
     """The verdicts over a history. plan: what should be there; a planned row that the history lacks is missing, never green.
 
+    steps: of what led to the judged commit; a slow-down that is still recent is a regression of its row.
     Planned rows that are stored on further cases (thorough ones) or under further settings (a sweep) are judged there too.
     installed: numbers that were stored under another contract than the installed one are invalid (None: not asked).
     """
@@ -93,8 +115,11 @@ def judge_stored(
     known = {(item.component, item.row): item for item in plan.planned}
     further = [line for line in stored.values if line not in expected]
     more = [replace(known[line[:2]], case=line[2], settings=json.loads(line[3])) for line in further if line[:2] in known]
+    slower: dict[metrics.Key, list[Step]] = {}
+    for step in recent(steps):
+        slower.setdefault(naming.line(step.key), []).append(step)
     whole = replace(plan, planned=(*plan.planned, *more))
-    rows = tuple(_row(item, stored, bounds, installed) for item in whole.planned)
+    rows = tuple(_row(item, stored, bounds, slower.get(metrics.key(item), ()), installed) for item in whole.planned)
     empty = [Problem("missing", f"commit {stored.commit[:8]} has nothing of what was planned")] if all(row.missing for row in rows) else []
     strange = sorted({f"{line[0]} {line[1]} on {line[2]}" for line in further if line[:2] not in known})
     notes = [f"in the history, not in the plan, not judged: {name}" for name in strange]
@@ -121,7 +146,7 @@ def _value(stored: str, found: Mapping[SeriesName, Sequence[Point]]) -> Value:
     return naming.from_stored(stored, low, middle, high, max(worst.launches, LEAST_LAUNCHES))
 
 
-def _row(item: Planned, stored: Stored, targets: Sequence[Target], installed: Installed | None) -> Row:
+def _row(item: Planned, stored: Stored, targets: Sequence[Target], slower: Sequence[Step], installed: Installed | None) -> Row:
     line = metrics.key(item)
     values, failing = stored.values.get(line, {}), stored.failing.get(line)
     missing = line not in stored.values
@@ -145,4 +170,13 @@ def _row(item: Planned, stored: Stored, targets: Sequence[Target], installed: In
             why = "it is not what is installed now" if other else "parity did not pass" if wrong else ""
             answers.append(answer_target(target, value, unjudged=why))
     launches = max((value.n for value in values.values() if isinstance(value, Interval)), default=0)
-    return Row(item, (ran, same, *(answers or [Answer("target", "no target")])), values, launches=launches, missing=missing)
+    # A peer or the reference that changes is no regression of ours.
+    regressed = [_regression(step) for step in slower if item.role == "optimized"]
+    return Row(item, (ran, same, *(answers or [Answer("target", "no target")]), *regressed), values, launches=launches, missing=missing)
+
+
+def _regression(step: Step) -> Answer:
+    since = "its newest point alone" if step.points == 1 else f"{step.points} points"
+    where = f"at {step.commit[:8]} (after {step.previous_commit[:8]}; {since}, p {step.p:.2g})"
+    message = f"{step.key.metric} over the reference's rose by {step.change:.1%} {where}: see what that commit changed"
+    return Answer("regression", "fail", message, step.key.metric)

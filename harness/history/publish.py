@@ -74,13 +74,24 @@ def register_machine(machine: Machine, path: Path | None = None, *, host: str | 
     return Registration(path, machine.name, not taken, note)
 
 
-def results_dir(start: Path | None = None) -> Path:
-    """The results_dir of the nearest asv.conf.json around `start` (default: the current directory)."""
+def project_folder(start: Path | None = None) -> Path:
+    """The folder of the nearest asv.conf.json around `start` (default: the current directory)."""
     start = (Path.cwd() if start is None else start).absolute()
     for folder in (start, *start.parents):
         if (folder / CONFIGURATION).is_file():
-            return folder / str(_config(folder)["results_dir"])
-    raise HistoryError(f"no {CONFIGURATION} in {start} or above it: run inside a project that has one, or name the folder with --results")
+            return folder
+    raise HistoryError(f"no {CONFIGURATION} in {start} or above it: run inside a project that has one; `judge` also takes --results FOLDER")
+
+
+def results_dir(start: Path | None = None) -> Path:
+    """The results_dir of the nearest asv.conf.json around `start` (default: the current directory)."""
+    folder = project_folder(start)
+    return folder / str(_config(folder)["results_dir"])
+
+
+def machines(results_dir: Path) -> list[str]:
+    """The machines that a history knows."""
+    return sorted(path.parent.name for path in results_dir.glob("*/machine.json"))
 
 
 def publish(repo: Path) -> Published:
@@ -90,9 +101,8 @@ def publish(repo: Path) -> Published:
     """
     config = _config(repo)
     results, html = repo / config["results_dir"], repo / config["html_dir"] / "index.html"
-    machines = sorted(path.parent.name for path in results.glob("*/machine.json"))
     renamed = without_paths(results)
-    commits = {point.commit for machine in machines for point in read(results, machine)}
+    commits = {point.commit for machine in machines(results) for point in read(results, machine)}
     if not commits:
         raise HistoryError(f"{results}: nothing to publish, no measured commit; run `harness run --record` on a clean commit, or `asv run`")
     kept = set()

@@ -27,6 +27,10 @@ LEAST_AFTER = 2
 """Points on either side of a step; the newest point of all may stand alone, an older one that does is an outlier."""
 
 
+RECENT = 5
+"""Points for which a slow-down is news: so many show 10 % in 2 % of noise almost surely. After them it is the level."""
+
+
 @dataclass(frozen=True)
 class Step:
     """A change of level: from `before` to `after` (geometric means, less is better), first seen at `commit`.
@@ -67,6 +71,12 @@ def steps(points: Iterable[Point], *, least_change: float = LEAST_CHANGE, false_
             places = _places(logs[key], 0, len(logs[key]), false_alarm)
             found += [step for step in _described(key, usable[key], logs[key], places) if abs(step.change) >= least_change]
     return found
+
+
+def recent(found: Iterable[Step]) -> list[Step]:
+    """The slow-downs that still stand and are news: the last step of their series, at most RECENT points old."""
+    last = {step.key: step for step in found}
+    return [step for step in last.values() if step.change > 0 and step.points <= RECENT]
 
 
 def _usable(points: Sequence[Point]) -> list[Point]:

@@ -1,10 +1,10 @@
-"""Lines for what is no verdict of a measured row: fuzzed inputs, flipped settings, steps in the history, refused records."""
+"""Lines for what is no verdict of a measured row: fuzzed inputs, flipped settings, refused records, asv."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from harness.history import Refused, Registration, Step
+from harness.history import Published, Refused, Registration
 from harness.measure import Flip, Fuzzed
 from harness.report.text import clean
 
@@ -34,18 +34,6 @@ def flips(found: Iterable[Flip]) -> list[Pair]:
     return lines
 
 
-def steps(found: Iterable[Step]) -> list[Pair]:
-    """One line per change of level in the history."""
-    return [
-        (
-            f"{step.key.component}.{step.key.implementation} on {step.key.case}",
-            f"{step.key.metric}: {step.change:+.1%} at {step.commit[:8]} (after {step.previous_commit[:8]}, {step.points} point"
-            f"{'s' if step.points > 1 else ', the newest alone'}, p {step.p:.2g})",
-        )
-        for step in found
-    ]
-
-
 def refused(found: Mapping[Refused, int]) -> list[Pair]:
     """One line per reason for which records did not become history."""
     reasons: dict[str, int] = {}
@@ -57,3 +45,13 @@ def refused(found: Mapping[Refused, int]) -> list[Pair]:
 def registration(done: Registration) -> list[Pair]:
     """Where asv now finds this machine."""
     return [("asv", f"machine {done.name} registered in {done.path}"), *([("note", clean(done.note))] if done.note else [])]
+
+
+def published(done: Published) -> list[Pair]:
+    """Where the dashboards are, and what is not on them."""
+    lines = [("site", f"{done.html}; look at it with `asv preview`")]
+    lines += [("renamed", f"{path}: its environment named a path") for path in done.renamed]
+    if done.dropped:
+        commits = ", ".join(commit[:8] for commit in done.dropped)
+        lines.append(("not shown", f"{commits}: on no branch that asv.conf.json names"))
+    return lines
