@@ -227,3 +227,22 @@ def test_an_injected_slow_down_shows_in_every_time_and_in_bytes(started):
     assert 1.6 < cheapest(slowed, "wall_ns") / cheapest(plain, "wall_ns") < 4.0
     singles = [worker.ask("calls", count=200, seconds=2.0)["calls_ns"].min() for worker in (plain, slowed)]
     assert 1.5 < singles[1] / singles[0] < 4.0
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)])
+def test_a_process_without_standard_streams_talks_to_its_worker(closed):
+    """The pipes would get the numbers of the streams, which a worker is given anew."""
+    code = f"""
+import os
+for number in {closed}:
+    os.close(number)
+import adversarial_plugin
+from harness.measure.process import WorkerProcess
+with WorkerProcess("sorting.it", {{}}) as worker:
+    worker.ask("prepare", 30, inputs={{"0": {{"x": __import__("numpy").ones(3)}}}}, seed=1)
+    worker.ask("load", 30, implementation="adversarial_plugin.crashes:PRINTS", settings={{}})
+    same = worker.ask("cold", 30, seed=0)["outputs"]["y"].tolist() == [1, 1, 1]
+    os._exit(77 if same and worker.printed else 1)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, timeout=120, check=False).returncode == 77

@@ -52,9 +52,9 @@ class WorkerProcess:
         self._stopped = self._closed = self._busy = False
         self._waiting = ""
         paths = [os.path.abspath(path) for path in sys.path] if paths is None else paths
-        child_in, self._write = os.pipe()
-        self._read, child_out = os.pipe()
-        self._output, child_printed = os.pipe()
+        child_in, self._write = _pipe()
+        self._read, child_out = _pipe()
+        self._output, child_printed = _pipe()
         inherited = os.environ if python is None else {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         command = [python or sys.executable, "-P", "-m", "harness.worker", str(child_in), str(child_out), str(os.getpid())]
         try:
@@ -235,6 +235,22 @@ class WorkerProcess:
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+
+def _pipe() -> tuple[int, int]:
+    """A pipe whose ends are numbered above the standard streams.
+
+    In a process that has none of those it would get their numbers, and the worker, which is given new streams, none of the pipes.
+    """
+    from fcntl import F_DUPFD_CLOEXEC, fcntl
+
+    ends = os.pipe()
+    if min(ends) > 2:
+        return ends
+    read, write = (fcntl(end, F_DUPFD_CLOEXEC, 3) for end in ends)
+    for end in ends:
+        os.close(end)
+    return read, write
 
 
 def pins(threads: int | None, environment: Mapping[str, str]) -> dict[str, str]:
