@@ -103,6 +103,18 @@ def exactly(value: float, n: int = 1) -> Interval:
     return Interval(value, value, value, n, 1.0)
 
 
+def proportion(hits: int, trials: int, *, confidence: float = CONFIDENCE) -> Interval:
+    """The share of hits with the exact binomial interval (Clopper & Pearson 1934); ValueError without trials."""
+    if not 0 <= hits <= trials or not trials:
+        raise ValueError(f"proportion: expected at least one trial and 0 to {trials} hits, found {hits}")
+    from scipy.special import betaincinv
+
+    tail = (1 - confidence) / 2
+    low = float(betaincinv(hits, trials - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, trials - hits, 1 - tail)) if hits < trials else 1.0
+    return Interval(hits / trials, low, high, trials, confidence)
+
+
 def pooled_variance(groups: Iterable[Sequence[float]], *, mean: float | None = None) -> Pooled:
     """One variance from several small groups of log-ratios; ValueError when nothing is left to estimate it from.
 

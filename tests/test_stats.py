@@ -19,6 +19,7 @@ from harness.stats import (
     over_launches,
     paired_log_ratios,
     pooled_variance,
+    proportion,
     quantile,
 )
 
@@ -140,3 +141,17 @@ def test_an_interval_holds_its_point_and_scales_with_its_unit(values: list[float
     assert found.low <= found.point * (1 + 1e-9)  # type: ignore[operator]
     assert found.point <= found.high * (1 + 1e-9)  # type: ignore[operator]
     assert scaled.point == pytest.approx(factor * found.point)
+
+
+@pytest.mark.parametrize(("hits", "trials"), [(0, 300), (3, 300), (17, 20), (20, 20), (1, 1)])
+def test_proportion_is_clopper_and_pearsons(hits: int, trials: int) -> None:
+    exact = scipy.stats.binomtest(hits, trials).proportion_ci(0.95, "exact")
+    found = proportion(hits, trials)
+    assert (found.point, found.n) == (hits / trials, trials)
+    assert [found.low, found.high] == pytest.approx([exact.low, exact.high], abs=1e-12)
+
+
+@pytest.mark.parametrize(("hits", "trials"), [(0, 0), (-1, 5), (6, 5)])
+def test_proportion_of_nothing_is_refused(hits: int, trials: int) -> None:
+    with pytest.raises(ValueError, match=f"expected at least one trial and 0 to {trials} hits, found {hits}"):
+        proportion(hits, trials)

@@ -1,0 +1,80 @@
+"""How much slower is too slow, by metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from harness.profile.file import Margin
+
+LEAST_SPREAD = 0.1
+"""Launches are never taken to vary by less than this share of the margin: equal values of a few launches prove no certainty."""
+
+
+class Kind(NamedTuple):
+    """Metrics that vary alike. times: how many default margins wide theirs is."""
+
+    name: str
+    times: float
+
+
+STEADY = Kind("steady", 1.0)
+"""One number from many blocks or calls of a launch: repeats within a percent."""
+
+FIRST_AUDIO = Kind("first audio", 2.0)
+"""A median of single calls, of which a launch has few."""
+
+TAIL, FAR_TAIL = Kind("tail", 2.0), Kind("far tail", 5.0)
+"""The slowest 5 % and 1 % of the calls of a launch: fewer calls say it, and interruptions make them."""
+
+ONCE = Kind("once", 5.0)
+"""One value a launch, of a cold machine, files and imports included."""
+
+BYTES = Kind("bytes", 1.0)
+"""Nearly exact: pages, and what the allocator keeps."""
+
+KINDS: dict[str, Kind] = {
+    "latency_p95_seconds": TAIL,
+    "latency_p99_seconds": FAR_TAIL,
+    "latency_p999_seconds": FAR_TAIL,
+    "time_to_first_audio_seconds": FIRST_AUDIO,
+    "cold_seconds": ONCE,
+    "load_seconds": ONCE,
+    "peak_bytes": BYTES,
+    "device_peak_bytes": BYTES,
+}
+"""All others are steady."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What judges one metric, as shares: fail when surely above, pass when surely below.
+
+    injected: the share of its own cost that its positive control adds. least_spread: of log-ratios between launches.
+    """
+
+    kind: str
+    fail_above: float
+    pass_below: float
+
+    @property
+    def injected(self) -> float:
+        return 2 * self.pass_below
+
+    @property
+    def least_spread(self) -> float:
+        return LEAST_SPREAD * self.fail_above
+
+
+@dataclass(frozen=True)
+class Margins:
+    """The margins of a profile, by metric: one that has none of its own has `default` times what its kind needs."""
+
+    given: Mapping[str, Margin] = field(default_factory=dict)
+
+    def of(self, metric: str) -> Bound:
+        """The bound of one metric."""
+        kind = KINDS.get(metric, STEADY)
+        own, times = (self.given[metric], 1.0) if metric in self.given else (self.given.get("default", Margin()), kind.times)
+        return Bound(kind.name, times * own.fail_above, times * own.pass_below)

@@ -1,0 +1,57 @@
+"""One log-ratio of a launch, from values and from blocks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from harness.gate.ratios import blocks_log_ratio, log_ratio
+from harness.metrics import Absent
+from harness.record import Block
+from tests.synthetic import blocks
+
+
+def test_above_zero_is_worse() -> None:
+    assert log_ratio(1.1, 1.0) == pytest.approx(math.log(1.1))
+    assert log_ratio(1.1, 1.0, better="more") == pytest.approx(-math.log(1.1))
+    assert log_ratio(1e-300, 1e300) == pytest.approx(math.log(1e-300) - math.log(1e300))
+
+
+def test_zeros() -> None:
+    assert log_ratio(0.0, 0.0) == log_ratio(0.0, 0.0, better="more") == 0.0
+    assert log_ratio(1.0, 0.0) == math.inf
+    assert log_ratio(0.0, 1.0) == -math.inf
+    assert log_ratio(0.0, 1.0, better="more") == math.inf
+
+
+@pytest.mark.parametrize(("head", "base"), [(-1.0, 1.0), (1.0, -1.0), (math.nan, 1.0), (1.0, math.inf)])
+def test_what_has_no_ratio_is_refused(head: float, base: float) -> None:
+    with pytest.raises(ValueError, match="expected values from 0 up, found head"):
+        log_ratio(head, base)
+
+
+def test_blocks_of_one_launch_give_one_ratio() -> None:
+    assert blocks_log_ratio(blocks(0.0103), blocks(0.01), "wall") == pytest.approx(math.log(1.03))
+    assert blocks_log_ratio(blocks(0.0103), blocks(0.01), "cpu") == pytest.approx(math.log(1.03))
+
+
+def test_interruptions_of_some_rounds_change_nothing() -> None:
+    head = [Block(n, 1, 0.0103 + (0.01 if n % 3 == 0 else 0), 0.0103, True) for n in range(24)]
+    base = [Block(n, 1, 0.01 + (0.02 if n % 3 == 1 else 0), 0.01, True) for n in range(24)]
+    assert blocks_log_ratio(head, base, "wall") == pytest.approx(math.log(1.03))
+
+
+def test_only_quiet_rounds_that_both_have_count() -> None:
+    head = [Block(0, 1, 0.02, 0.02, False), Block(1, 1, 0.011, 0.011, True), Block(7, 1, 0.002, 0.002, True)]
+    base = [Block(0, 1, 0.01, 0.01, False), Block(1, 1, 0.010, 0.010, True), Block(9, 1, 0.1, 0.1, True)]
+    assert blocks_log_ratio(head, base, "wall") == pytest.approx(math.log(1.1))
+    assert blocks_log_ratio(head[:1], base, "wall") == Absent("no quiet round in common: 0 of head, 2 of base")
+
+
+def test_noise_that_both_sides_share_cancels() -> None:
+    rng = np.random.default_rng(0)
+    slow = 1 + rng.random(40)
+    one, other = ([Block(n, 1, seconds * slow[n], seconds, True) for n in range(40)] for seconds in (0.0105, 0.01))
+    assert blocks_log_ratio(one, other, "wall") == pytest.approx(math.log(1.05))
