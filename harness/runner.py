@@ -92,8 +92,8 @@ class Runner:
             "base_bytes": base,
             "loaded_bytes": memory.rss(),
             "file": getattr(sys.modules.get(implementation.partition(":")[0]), "__file__", None) or "",
-            "files": _files(implementation.partition(".")[0].partition(":")[0]),
             "native": _native_hash(found),
+            "files": _files(implementation.partition(".")[0].partition(":")[0]),  # last: with the kernel that the line above asked
         }
 
     def cold(self, *, seed: int) -> dict[str, Any]:

@@ -6,14 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import venv
 from pathlib import Path
 
+import psutil
 import pytest
 from gate_repository import SCIKIT, SCIKIT_TOOL, SETUPTOOLS, Repository, ran
 
 from harness.gate import cache as store
-from harness.gate import inventory, sides
+from harness.gate import inventory, sides, wheel
 from harness.gate.environment import shared_folders
 from harness.gate.sides import BuildFailed, Side
 from harness.measure.process import WorkerProcess, pins
@@ -143,8 +145,11 @@ def test_variables_of_the_caller_and_the_folder_it_stands_in_change_nothing(buil
 def test_an_editable_install_of_head_changes_nothing(tmp_path, system, tool, options):
     repository = Repository(tmp_path / "acme")
     repository.describe(2.0, system=system, tool=tool)
+    late = "try:\n    import acme_late as late\nexcept ImportError:\n    late = None\n"
+    repository.write("src/acme_gain/kernel.py", late + "def gain(x):\n    return x * (99 if late else 2)\n")
     base = repository.commit()
     repository.describe(3.0, system=system, tool=tool)
+    repository.write("src/acme_late/__init__.py", "")
     repository.commit()
     installed, seen = tmp_path / "venv", [*shared_folders(ROOT), str(ROOT)]
     venv.EnvBuilder(symlinks=True).create(installed)
@@ -294,6 +299,50 @@ def test_base_that_does_not_build_says_why(own, tmp_path, change, reason):
         own.side("base", broken, tmp_path / "sides")
     assert f"base ({broken[:12]})" in str(failure.value)
     assert not [path for path in (tmp_path / "sides").iterdir() if path.name[0] != "h"]
+
+
+STUCK = """
+import os, subprocess, sys, time
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print("halfway", child.pid, flush=True)
+    open(os.environ["TOLD"], "w").write(str(child.pid))
+    time.sleep(600)
+"""
+
+
+def test_a_build_that_does_not_end_is_ended_with_all_it_started(own, tmp_path, monkeypatch):
+    own.describe(2.0, system='[build-system]\nrequires = []\nbuild-backend = "stuck"\nbackend-path = ["tools"]\n')
+    own.write("tools/stuck.py", STUCK)
+    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
+    monkeypatch.setattr(wheel, "PATIENCE_SECONDS", 5.0)
+    with pytest.raises(BuildFailed, match="did not end within 5 s"):
+        own.side("head", None, tmp_path / "sides")
+    child = int((tmp_path / "told").read_text())
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_place_that_cannot_be_written_is_named(own, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match=r"base \(.*\): cannot be built in .*file/sides: .*HARNESS_DATA names another place"):
+        own.side("base", "HEAD", tmp_path / "file" / "sides")
+
+
+def test_the_compiler_and_its_flags_are_part_of_the_key(own, tmp_path, monkeypatch):
+    plain = own.side("base", "HEAD", tmp_path / "sides")
+    monkeypatch.setenv("CXXFLAGS", "-O0")
+    flags = own.side("base", "HEAD", tmp_path / "sides")
+    compiler = tmp_path / "compiler"
+    compiler.write_text("#!/bin/sh\necho compiler 99\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    other = own.side("base", "HEAD", tmp_path / "sides")
+    compiler.write_text("#!/bin/sh\necho compiler 100\n")
+    newer = own.side("base", "HEAD", tmp_path / "sides")
+    assert len({side.folder for side in (plain, flags, other, newer)}) == 4
 
 
 def test_base_from_before_there_was_a_distribution(own, tmp_path):
@@ -471,6 +520,7 @@ def test_workshops_of_killed_gates_are_cleared(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_this_project_at_its_commit_loads_its_kernels_from_the_side(tmp_path):
     side = sides.build(sides.project_distribution(ROOT), "HEAD", "base", cache=tmp_path / "sides", note=lambda text: None)
     native = [name for name, entry in side.entries.items() if name.endswith(".native") and not entry.broken and not entry.unavailable]

@@ -22,6 +22,7 @@ from harness.gate import environment, inventory, sources, wheel
 from harness.gate.inventory import Entry
 from harness.gate.sources import Distribution, Source, project_distribution
 from harness.gate.wheel import BuildFailed
+from harness.settings import ConfigurationError
 
 __all__ = ["BuildFailed", "Distribution", "Entry", "Side", "build", "project_distribution"]
 
@@ -68,7 +69,7 @@ def build(distribution: Distribution, ref: str | None, name: str, *, cache: Path
     """The side `name` from the files of commit `ref`, None for the working tree; taken from the cache where it is there whole.
 
     Each name has builds of its own: two sides never share files, not even those of one commit. note: told what takes long and
-    what is left out. BuildFailed: with the reason. ConfigurationError: no such commit.
+    what is left out. BuildFailed: with the reason. ConfigurationError: no such commit, no place to build.
     """
     source = sources.working_tree(distribution) if ref is None else sources.at(distribution, ref)
     label = f"{name} ({source.commit[:12]}{' with changes' if source.dirty else ''})"
@@ -76,8 +77,8 @@ def build(distribution: Distribution, ref: str | None, name: str, *, cache: Path
         note(f"{label}: {left_out}")
     cache = cache.resolve()
     shared = environment.shared_folders(distribution.root)
-    paths = (environment.exposed(cache, distribution.name),)
     try:
+        paths = (environment.exposed(cache, distribution.name),)
         key = _key(distribution, source, name, shared)
         facts = store.take(cache, key)
         if facts is None:
@@ -104,6 +105,8 @@ def build(distribution: Distribution, ref: str | None, name: str, *, cache: Path
             raise BuildFailed(f"it loads modules of {distribution.name} from elsewhere than its own build: {', '.join(strays[:5])}")
     except BuildFailed as failure:
         raise BuildFailed(f"{label}: {failure}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{label}: cannot be built in {cache}: {error}; HARNESS_DATA names another place") from None
     return side
 
 

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from harness.gate import environment
 
 PATIENCE_SECONDS = 1800.0
 LAST_LINES = 30
-BUILD_VARIABLES = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "CMAKE_ARGS", "CMAKE_GENERATOR", "SKBUILD_CMAKE_ARGS")
+BUILD_VARIABLES = re.compile("CC|CXX|CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|(CMAKE|SKBUILD)_.*")
 """What a caller may set that changes what comes out of the compiler."""
 
 _HOOK = """
@@ -44,7 +45,7 @@ class BuildFailed(Exception):
 def tools(pyproject: str) -> list[str]:
     """What a build depends on beside its sources: versions of the installed build requirements, compiler, flags."""
     versions = [f"{name} {_version(name) or 'missing'}" for name in _requirements(pyproject)]
-    flags = [f"{name}={os.environ[name]}" for name in BUILD_VARIABLES if name in os.environ]
+    flags = sorted(f"{name}={value}" for name, value in os.environ.items() if BUILD_VARIABLES.fullmatch(name))
     return [*versions, *flags, _compiler()]
 
 
@@ -108,11 +109,11 @@ def _version(name: str) -> str | None:
 
 
 def _compiler() -> str:
-    compiler = os.environ.get("CXX") or "c++"
-    found = shutil.which(compiler.split()[0])
+    command = shlex.split(os.environ.get("CXX") or "c++")
+    found = shutil.which(command[0])
     if found is None:
         return "no compiler"
-    done = subprocess.run([found, "--version"], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False, timeout=60)
     return f"{found} {done.stdout}"
 
 
