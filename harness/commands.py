@@ -94,8 +94,9 @@ def run(options: argparse.Namespace) -> int:
     verdicts = context.judge(plan, records, targets)
     terminal.render(verdicts, screen, plan=False)
     code = _conclude(options, verdicts) or (INCOMPLETE if interrupted else 0)
-    if results is not None:
-        _record(context, targets, results, screen)
+    if results is not None and not _record(context, targets, results, records, screen):
+        sys.stderr.write("harness: --record: nothing of this session became history\n")
+        code = code or INCOMPLETE
     return code or (_fuzz(context, plan, screen) if one else 0)
 
 
@@ -210,7 +211,10 @@ def _fuzz(context: Context, plan: Plan, screen: Console) -> int:
             show(f"{item.component}.{item.row}", number / len(rows))
             found.append(measure.fuzz(context.registry, item, environment=context.profile.environment))
     render_pairs(checks.fuzzed(found), screen)
-    return int(any(one.failure for one in found))
+    untried = [f"{one.row.component}.{one.row.row}" for one in found if not one.examples]
+    if untried:
+        sys.stderr.write(f"harness: no adversarial input was tried in time: {', '.join(untried)}\n")
+    return int(any(one.failure for one in found)) or (INCOMPLETE if untried else 0)
 
 
 def _flip_settings(patterns: Sequence[str], context: Context, screen: Console) -> int:
@@ -229,8 +233,11 @@ def _flip_settings(patterns: Sequence[str], context: Context, screen: Console) -
     return int(not all(flip.shown for flip in flips))
 
 
-def _record(context: Context, targets: Sequence[Target], folder: Path, screen: Console) -> None:
-    """Project every record of this machine into asv history: all of them, since those of one commit are pooled."""
+def _record(context: Context, targets: Sequence[Target], folder: Path, measured: Sequence[Record], screen: Console) -> bool:
+    """Project every record of this machine into asv history: all of them, since those of one commit are pooled.
+
+    Whether anything of what was measured now is in it: asked for and not done must not look done.
+    """
     from harness import history
     from harness.report import checks
     from harness.report.console import render_pairs
@@ -239,6 +246,8 @@ def _record(context: Context, targets: Sequence[Target], folder: Path, screen: C
     projected = history.project(records, folder, context.machine, targets)
     written = [("history", str(path)) for path in projected.files]
     render_pairs([*(written or [("history", "nothing was written")]), *checks.refused(projected.refused)], screen)
+    points = {(point.commit, point.key.component, point.key.case) for point in projected.points}
+    return any(not record.dirty and (record.commit, record.component, record.case) in points for record in measured)
 
 
 def _judge_history(options: argparse.Namespace, context: Context, screen: Console) -> int:

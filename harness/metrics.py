@@ -161,7 +161,13 @@ def rejected_share(blocks: Sequence[Block]) -> float:
 def _over(records: Sequence[Record], function: Callable[[Record], float | str]) -> Value:
     answers = [function(record) for record in records]
     values = [answer for answer in answers if not isinstance(answer, str)]
-    return stats.over_launches(values) if values else Absent(next(answer for answer in answers if isinstance(answer, str)))
+    return _interval(values) if values else Absent(next(answer for answer in answers if isinstance(answer, str)))
+
+
+def _interval(values: Sequence[float]) -> Value:
+    """Over launches; a stored value that is no number leaves nothing to judge, not one launch less."""
+    strange = [value for value in values if not math.isfinite(value)]
+    return Absent(f"a launch recorded {strange[0]}, which is no measurement") if strange else stats.over_launches(values)
 
 
 def _percentile(records: Sequence[Record], share: float) -> Value:
@@ -169,7 +175,7 @@ def _percentile(records: Sequence[Record], share: float) -> Value:
     calls, needed = sum(map(len, launches)), stats.calls_needed(share)
     if calls < needed:
         return Absent(f"{calls} calls were timed one by one, {share * 100:g} % needs {needed}")
-    return stats.over_launches([stats.quantile(launch, share) for launch in launches])
+    return _interval([stats.quantile(launch, share) for launch in launches])
 
 
 def _parity(records: Sequence[Record]) -> dict[str, Value]:
@@ -272,7 +278,7 @@ def _speedup(launches: Sequence[Record], name: str, candidates: Sequence[Sequenc
         logs = stats.paired_log_ratios(seconds_by_round(base.samples.blocks), seconds_by_round(record.samples.blocks)) if base else []
         if logs:
             ratios.append(math.exp(stats.median(logs)))
-    return stats.over_launches(ratios) if ratios else Absent(f"no quiet round in common with {name}")
+    return _interval(ratios) if ratios else Absent(f"no quiet round in common with {name}")
 
 
 def _comparable(record: Record, base: Record) -> bool:

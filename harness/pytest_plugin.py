@@ -79,7 +79,19 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     missing = [node for node in wanted if not any(_selects(node, item.nodeid) for item in collected)]
     if missing:
         raise pytest.UsageError(f"no such item: {', '.join(missing)}; `pytest --harness --collect-only -q` lists them")
-    items.extend(item for item in collected if patterns or any(_selects(node, item.nodeid) for node in wanted))
+    chosen = [item for item in collected if patterns or any(_selects(node, item.nodeid) for node in wanted)]
+    _check_some_can_run(chosen, patterns or wanted)
+    items.extend(chosen)
+
+
+def _check_some_can_run(chosen: Sequence[pytest.Item], asked: Sequence[str]) -> None:
+    """What was asked for and cannot be measured at all is no pass: items that only skip would be one."""
+    from harness.pytest_items import Skipped
+
+    skipped = [item for item in chosen if isinstance(item, Skipped)]
+    if len(skipped) == len(chosen):
+        found = "; ".join(f"{item.nodeid}: {item.reason}" for item in skipped) or "without pytest-benchmark a peer has no items"
+        raise pytest.UsageError(f"--harness: nothing of {', '.join(asked)} can be measured here: {found}")
 
 
 def _is_node_id(argument: str) -> bool:
@@ -177,6 +189,9 @@ class _Implementation(pytest.Collector):
             yield Skipped.from_parent(self, name="unavailable", reason=gone[0])
             return
         planned = [item for item in plan.planned if (item.component, item.implementation) == (component, name)]
+        if not planned:
+            left = "; ".join(f"case {out.case}: {out.reason}" for out in plan.left_out if out.component == component)
+            yield Skipped.from_parent(self, name="left out", reason=f"measured by `harness run --thorough` alone: {left}")
         # An outside peer is measured beside us, never judged: it has numbers, no verdicts.
         for item in (item for item in planned if item.role != "peer"):
             yield ParityItem.from_parent(self, name=f"parity[{_parameters(item)}]", planned=item, measured=self.measured)

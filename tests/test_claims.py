@@ -13,7 +13,8 @@ from synthetic import MACHINE, launches, parity, plan
 
 import harness.claims
 from harness.claims import Claim, Entry, Session, ledger, load
-from harness.record import Record
+from harness.installed import Code, Contract, Installed
+from harness.record import Build, Record
 from harness.report import ledger as report
 from harness.settings import ConfigurationError
 
@@ -39,6 +40,15 @@ def test_a_claim_that_was_shown_is_held() -> None:
     found = entry(claim(), session(NATIVE))
     assert (found.status, found.row, found.machine, found.date) == ("held", "native on drums", MACHINE, "2025-01-02T03:04:05+00:00")
     assert found.value.point == pytest.approx(5.0)  # type: ignore[union-attr]
+
+
+def test_a_session_under_another_contract_holds_no_claim() -> None:
+    codes = dict.fromkeys(("native", "madmom"), Code((), Build()))
+    for version, status in ((1, "held"), (2, "not yet measured")):
+        now = Installed({"spectrogram": Contract(version, ("drums",), codes)})
+        (found,) = ledger([claim()], [session(NATIVE)], ["spectrogram"], installed=now)
+        assert found.status == status
+    assert "not judged: it is not what is installed now" in found.reason
 
 
 @pytest.mark.parametrize(

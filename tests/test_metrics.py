@@ -148,3 +148,9 @@ def test_a_round_is_quiet_when_all_its_blocks_are() -> None:
     assert seconds_by_round(blocks, "cpu") == {0: pytest.approx(0.15)}
     assert rejected_share(blocks) == pytest.approx(0.2)
     assert rejected_share([]) == 0.0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_stored_value_that_is_no_number_is_no_measurement(value: float) -> None:
+    records = [record(launch=0), record(launch=1, peak=value), record(launch=2)]  # type: ignore[arg-type]
+    assert absent(records, "peak_bytes") == f"a launch recorded {value}, which is no measurement"

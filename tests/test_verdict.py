@@ -274,6 +274,17 @@ def test_with_most_rounds_rejected_ratios_go_too() -> None:
     assert [a.message.partition("not judged: ")[2] for a in answers] == ["the machine was busy: 60% of the blocks were rejected"] * 2
 
 
+def test_records_of_another_session_in_the_file_change_nothing() -> None:
+    bound = target("speedup_over_reference", None, at_least=30)
+    strange = [dataclasses.replace(r, session="other") for r in launches("native", 0.001) + launches("reference", 0.25)]
+    assert one(judged(GOOD, [bound]), "target").state == one(judged(GOOD + strange, [bound], of=plan(GOOD)), "target").state == "fail"
+
+
+def test_a_launch_that_was_compared_with_nothing_leaves_its_row_undecided() -> None:
+    records = [record(launch=0), record(launch=1, parity=[]), record(launch=2)]
+    assert one(judged(records), "parity").message == "a launch was compared with nothing: its times are not judged"
+
+
 # Which targets reach which rows.
 
 
