@@ -58,7 +58,7 @@ PROVED: dict[str, tuple[str, ...]] = {
     "3.11 baselines of another machine": (
         "test_silent_greens::test_baselines_of_another_machine",
         "test_cli::test_records_of_another_machine_are_4_unless_their_profile_is_named",
-        "test_history::test_the_folder_of_another_machine_is_refused",
+        "test_history_files::test_the_folder_of_another_machine_is_refused",
     ),
     "3.12 correct kernels that fabricate time": (
         "test_measure::test_a_bad_row_has_its_outcome_and_reason",
@@ -72,11 +72,11 @@ PROVED: dict[str, tuple[str, ...]] = {
     "3.13 red under load, green for regressions": (
         "test_verdict::test_a_busy_machine_neither_passes_nor_fails_a_time",
         "test_verdict::test_a_busy_machine_leaves_memory_and_paired_ratios",
-        "test_history::test_a_busy_machine_gives_ratios_but_no_times",
+        "test_history_projection::test_a_busy_machine_gives_ratios_but_no_times",
     ),
     "3.14 asv compare has no exit code, pytest-benchmark none outside pytest; machines change; one threshold for all": (
         "test_silent_greens::test_asv_compare_has_no_exit_code",
-        "test_history::test_asv_finds_this_machine_by_its_host_and_no_other_host_takes_it",
+        "test_history_publish::test_asv_finds_this_machine_by_its_host_and_no_other_host_takes_it",
         "test_benchmarks::test_generated_benchmarks_keep_asvs_rules",
         "test_cli::test_a_missed_target_is_1",
         "test_targets::test_which_bound_counts",
@@ -88,7 +88,7 @@ PROVED: dict[str, tuple[str, ...]] = {
     ),
     "4 null is failed, NaN is skipped": (
         "test_silent_greens::test_a_cell_that_failed_or_was_skipped",
-        "test_history::test_a_removed_benchmark_or_metric_is_never_green",
+        "test_history_judging::test_a_removed_benchmark_or_metric_is_never_green",
     ),
     "4 asv run stores nothing": (
         "test_silent_greens::test_no_baseline",
@@ -96,11 +96,11 @@ PROVED: dict[str, tuple[str, ...]] = {
         "test_benchmarks::test_asv_cannot_store_code_that_the_commit_does_not_hold",
     ),
     "4 publish drops commits": (
-        "test_history::test_publish_names_the_commits_that_asv_drops",
-        "test_history::test_publish_refuses_an_empty_site",
+        "test_history_publish::test_publish_names_the_commits_that_asv_drops",
+        "test_history_publish::test_publish_refuses_an_empty_site",
     ),
-    "4 the folder's name is the machine's": ("test_history::test_a_damaged_file_is_one_error_that_names_it",),
-    "4 asv has no direction": ("test_history::test_every_turn_undoes_itself_and_less_is_better",),
+    "4 the folder's name is the machine's": ("test_history_files::test_a_damaged_file_is_one_error_that_names_it",),
+    "4 asv has no direction": ("test_history_projection::test_every_turn_undoes_itself_and_less_is_better",),
     "5 deselected or renamed": (
         "test_silent_greens::test_a_renamed_item_in_pytest",
         "test_silent_greens::test_a_renamed_implementation",
@@ -121,7 +121,7 @@ PROVED: dict[str, tuple[str, ...]] = {
         "test_pytest_plugin::test_junit_has_every_item_with_what_was_measured",
         "test_report_junit::test_failures_and_errors_agree_with_the_exit_code",
     ),
-    "5 no hardware in the storage's name": ("test_history::test_files_are_asvs_and_hold_no_path",),
+    "5 no hardware in the storage's name": ("test_history_files::test_files_are_asvs_and_hold_no_path",),
     "5 node ids that collapse": ("test_pytest_plugin::test_everything_is_collected_with_the_option",),
 }
 
