@@ -1,0 +1,41 @@
+"""Whether a setting changes the time of a call: told from noise on a busy machine."""
+
+import numpy as np
+import pytest
+
+from harness.measure.effects import ROUNDS, changed
+
+
+def rounds(rng, change, *, spoiled, jitter):
+    """Ratios of neighbouring blocks whose true ratio is `change`: a share of all blocks takes up to several times as long."""
+    first, second = np.exp(rng.normal(0, jitter, (2, ROUNDS[-1])))
+    hit = rng.random((2, ROUNDS[-1])) < spoiled
+    first[hit[0]] *= 1 + rng.exponential(1, hit[0].sum())
+    second[hit[1]] *= 1 + rng.exponential(1, hit[1].sum())
+    return list(change * second / first)
+
+
+def shown(ratios):
+    """As the rounds are looked at: one after the other, until a change shows."""
+    return any(changed(ratios[:count]) for count in ROUNDS)
+
+
+@pytest.mark.parametrize("noise", [{"spoiled": 0, "jitter": 0.02}, {"spoiled": 0.1, "jitter": 0.05}, {"spoiled": 0.4, "jitter": 0.2}])
+def test_a_dead_setting_stays_dead_on_a_busy_machine(noise):
+    rng = np.random.default_rng(1)
+    assert np.mean([shown(rounds(rng, 1.0, **noise)) for _ in range(1000)]) < 0.03
+
+
+@pytest.mark.parametrize("change", [1.3, 1 / 1.3, 2.0, 0.05])
+@pytest.mark.parametrize("noise", [{"spoiled": 0, "jitter": 0.02}, {"spoiled": 0.1, "jitter": 0.05}])
+def test_a_live_setting_shows_in_spite_of_noise(change, noise):
+    rng = np.random.default_rng(2)
+    assert np.mean([shown(rounds(rng, change, **noise)) for _ in range(300)]) > 0.99
+
+
+def test_a_change_that_is_small_or_not_always_there_is_none():
+    assert not changed([1.04] * 60)
+    assert not changed([1.5] * 8 + [0.9] * 7)
+    assert not changed([1.0] * 15)  # what a clock too coarse for the blocks reads
+    assert changed([1.06] * 15)
+    assert changed([0.5] * 13 + [2.0] * 2)
