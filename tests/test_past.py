@@ -165,7 +165,7 @@ def test_a_shallow_clone_says_so_and_is_not_green(author, tmp_path):
 def test_a_slow_down_is_red_in_every_report_until_it_is_the_level(author, since, code):
     commits = [git(author.folder, "rev-parse", "HEAD"), *(commit(author, str(number)) for number in range(9))]
     measured(author, *commits, slower=commits[-since:])
-    said = author.here("judge", "--history", "--json", "v.json")
+    said = author.here("judge", "--history", "--json", "v.json", "--junit", "v.xml", "--markdown", "v.md")
     assert said.code == code, said.out
     assert re.search(rf"step \+(20\.\d|19\.\d)% at {commits[-since][:8]} \(after {commits[-since - 1][:8]}; ", said.flat)
     report = json.loads((author.folder / "v.json").read_text())
@@ -174,7 +174,8 @@ def test_a_slow_down_is_red_in_every_report_until_it_is_the_level(author, since,
     assert bool(rows["vectorised"]) == bool(code)
     assert not rows["reference"]
     if code:
-        assert commits[-since][:8] in rows["vectorised"][0]["message"]
+        for text in (rows["vectorised"][0]["message"], *((author.folder / name).read_text() for name in ("v.xml", "v.md"))):
+            assert f"at {commits[-since][:8]} (after {commits[-since - 1][:8]}" in text
 
 
 def test_trends_of_other_machines_are_drawn_and_not_judged(author):

@@ -58,7 +58,7 @@ def leading_to(points: Sequence[Point], folder: Path, tip: str = "HEAD") -> list
 
     All of them where nothing would be left; a commit that git does not know (a shallow clone) stays.
     """
-    line = set(git(folder, "rev-list", tip, "--").split())
+    line = set(git(folder, "rev-list", "--end-of-options", tip, "--").split())
     elsewhere = set(git(folder, "rev-list", "--all", "--").split()) - line if line else set()
     return [point for point in points if point.commit not in elsewhere] or list(points)
 

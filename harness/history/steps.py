@@ -1,8 +1,8 @@
 """Steps in a history: where a series of ratios changed its level, the newest point included.
 
 Feed it `ratio` series: both sides of a ratio were measured in one session, so a busy day moves both. asv's own detector
-(`asv.step_detect`, which draws the dashboards) needs about two points to call something a level, and on 24 points with 2 %
-noise it finds a 10 % step that is ten points old in 40 % of the series. A two-sample t-test at every possible place finds it always.
+(`asv.step_detect`, which draws the dashboards) needs about two points to call something a level, and more noise than a part of the
+step hides it; a two-sample t-test at every possible place sees it. docs/history.md has both on the same series.
 """
 
 from __future__ import annotations

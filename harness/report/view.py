@@ -143,7 +143,7 @@ def next_steps(verdicts: Verdicts) -> list[str]:
     if any(isinstance(row.metrics.get("limit_share"), Absent) and "machine --limits" in _reason(row) for row in rows):
         steps.append("this machine's ceilings are unknown: `harness machine --limits` measures them once, then each row shows its share")
     if not steps and exit_code(verdicts) == 0:
-        steps.append("keep this as history with `harness run --record` on a clean commit, and draw it with `asv publish`")
+        steps.append("keep this as history with `harness run --record` on a clean commit, and draw it with `harness publish`")
     return steps
 
 
