@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from harness import history, measure
+from harness import history, lock, measure
 from harness.context import Context, gather
 from harness.history import naming
 from harness.history.files import SeriesName
@@ -95,7 +95,8 @@ def _cells(component: str, case: str) -> dict[str, dict[str, Any]]:
     found = _context()
     plan = _plan((component,), case)
     environment = worker_environment(found.profile, found.settings)
-    records = measure.run(plan, found.registry, settings=found.settings, store=found.store, environment=environment, seconds=SECONDS)
+    with lock.measuring(wait=True, tell=lambda text: print(text, file=sys.stderr)):
+        records = measure.run(plan, found.registry, settings=found.settings, store=found.store, environment=environment, seconds=SECONDS)
     points, refused = history.points_of(records, _targets())
     tracked = naming.tracked(_targets()).get(component, naming.always())
     rows = {record.row: naming.implementation(record) for record in records}

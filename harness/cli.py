@@ -7,14 +7,13 @@ configuration, 3 inconclusive, 4 invalid, 5 nothing, or less than planned, was m
 from __future__ import annotations
 
 import argparse
-import contextlib
 import io
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import commands
+from harness import commands, running
 from harness.commands import INCOMPLETE, USAGE, Command
 from harness.settings import NAMES, ConfigurationError
 
@@ -57,8 +56,9 @@ def _open_streams() -> None:
 
 
 def _say(message: str, code: int) -> int:
-    with contextlib.suppress(OSError):
-        sys.stderr.write(f"harness: {message}\n")
+    from harness.report.console import say
+
+    say(message)
     return code
 
 
@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--asv", action="store_true", help="register this machine's name with asv")
     _add_machine(one)
 
-    one = _add(under, "run", commands.run, "measure: plan, parity, time, judge against the profile, one table, record")
+    one = _add(under, "run", running.run, "measure: plan, parity, time, judge against the profile, one table, record")
     one.add_argument("patterns", nargs="*", metavar="PATTERN", help="component or component.implementation, with * and ?; all without")
     one.add_argument("--only", choices=("parity", "settings"), help="only compare results, or only flip each setting")
     one.add_argument("--case", action="append", metavar="NAME", help="only this case (repeatable)")
@@ -95,6 +95,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--thorough", action="store_true", help="the long cases too")
     one.add_argument("--launches", type=int, metavar="N", help="fresh processes per row and case (default 3, which a verdict needs)")
     one.add_argument("--record", action="store_true", help="write into asv history (clean commits only)")
+    one.add_argument("--resume", nargs="?", const="", metavar="SESSION", help="go on with a session that did not end (default: the latest)")
+    one.add_argument("--wait", action="store_true", help="where another run measures on this machine, wait for its end")
     _add_machine(one)
     _add_reports(one)
 

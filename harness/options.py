@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from harness.settings import NAMES, ConfigurationError, Settings, parse
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.record import Plan
     from harness.report import Kind
 
@@ -36,6 +38,11 @@ def sweep(texts: Sequence[str]) -> Mapping[str, list[Any]]:
 
 def check_run(options: argparse.Namespace) -> None:
     """Refuse options that would change nothing: what was asked for and not done must not look done."""
+    if options.resume is not None:
+        settings_ = tuple(f"setting_{name}" for name in NAMES)
+        useless: tuple[str, ...] = ("patterns", "only", "case", "seed", "sweep", "thorough", "launches", "profile", *settings_)
+        _refuse(options, "means nothing with --resume, which goes on with the plan of the session", *useless)
+        return
     if options.only == "settings":
         useless = ("case", "seed", "sweep", "input", "thorough", "launches", "record", "json", "junit", "markdown")
         _refuse(options, "means nothing with --only settings, which flips each setting on the case that its component names", *useless)
@@ -60,9 +67,10 @@ def check_judge(options: argparse.Namespace) -> None:
 
 
 def _refuse(options: argparse.Namespace, reason: str, *names: str) -> None:
+    words = {"patterns": "a PATTERN"}
     given = [name.removeprefix("setting_").replace("_", "-") for name in names if _is_given(getattr(options, name))]
     if given:
-        raise ConfigurationError(f"{', '.join(f'--{name}' for name in given)} {reason}")
+        raise ConfigurationError(f"{', '.join(words.get(name, f'--{name}') for name in given)} {reason}")
 
 
 def check_files(options: argparse.Namespace) -> None:
@@ -73,6 +81,17 @@ def check_files(options: argparse.Namespace) -> None:
             raise ConfigurationError(f"--{kind} {path}: expected a file to write, found a folder")
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def check_audio(audio: Path | None, plan: Plan) -> None:
+    """A resumed session needs the audio that it was begun with: only what it holds was recorded, not where it lies."""
+    from harness.measure import audio_case
+
+    own = next((item.case for item in plan.planned if item.case.startswith("input-")), "")
+    if audio is None and own:
+        raise ConfigurationError(f"session {plan.session} was begun with the user's own audio: give the same --input FILE again")
+    if audio is not None and (found := audio_case(audio)) != own:
+        raise ConfigurationError(f"--input {audio}: expected the audio of session {plan.session} ({own or 'none'}), found {found}")
 
 
 def check_honoured(names: Iterable[str], plan: Plan) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness import limits, measure, targets, verdict
+from harness import limits, lock, measure, targets, verdict
 from harness.context import Context
 from harness.metrics import Key, key
 from harness.record import Plan, Planned
@@ -49,7 +49,7 @@ class Measured:
             beside = [item for item in self.plan.planned if item in wanted or (item.role != "optimized" and item.case in cases)]
             rows = tuple(item for item in beside if item.component == component)
             plan = dataclasses.replace(self.plan, session=f"{self._run}-{component}", planned=rows)
-            with self._alone(fcntl.LOCK_EX):
+            with self._alone(fcntl.LOCK_EX), lock.measuring():
                 if plan.session in self.context.store.sessions():
                     stored, records = self.context.store.read(plan.session)
                     self._timed[component] = self._verdicts(stored, records, self.targets)

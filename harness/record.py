@@ -171,6 +171,19 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a session was begun with, beside its rows: what must be the same when it is resumed.
+
+    settings: merged from profile, environment and command line. code: a fingerprint by name, of each implementation and of
+    what runs them.
+    """
+
+    settings: Mapping[str, Any]
+    code: Mapping[str, str]
+    thorough: bool = False
+
+
+@dataclass(frozen=True)
 class Plan:
     """The expected set of a session: what is missing from its records later was not measured, and that is never green."""
 
@@ -181,6 +194,7 @@ class Plan:
     planned: tuple[Planned, ...]
     unavailable: tuple[LeftOut, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    origin: Origin | None = None
     schema: int = SCHEMA
 
 
@@ -213,19 +227,44 @@ def from_json(line: str, *, where: str = "record") -> Record | Plan:
 
 
 class Store:
-    """Records on disk: one file of JSON lines per session, appended and flushed the moment a launch ends."""
+    """Records on disk: one file of JSON lines per session, appended and flushed the moment a launch ends.
+
+    unsaved: records that could not be written, for the reason in `trouble`; each is tried again when the next is kept.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.unsaved: list[Record] = []
+        self.trouble = ""
 
     def append(self, item: Record | Plan) -> None:
-        """Write one line and flush it to disk."""
+        """Write one line and flush it to disk; OSError leaves the file as it was."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / f"{item.session}.jsonl", "ab") as file:
-            # One write of one line: a reader or a second writer never sees half of it.
-            file.write((to_json(item) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
+        rest = memoryview((to_json(item) + "\n").encode())
+        with open(self.folder / f"{item.session}.jsonl", "ab", buffering=0) as file:
+            before = file.seek(0, os.SEEK_END)
+            try:
+                while rest:
+                    rest = rest[file.write(rest) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(before)
+                raise
+
+    def keep(self, record: Record) -> None:
+        """Append a record, and those before it that could not be: a full disk must not cost what was measured."""
+        self.unsaved.append(record)
+        try:
+            while self.unsaved:
+                self.append(self.unsaved[0])
+                del self.unsaved[0]
+        except OSError as error:
+            self.trouble = f"{self.folder / record.session}.jsonl: {error.strerror or error}"
+
+    def mend(self, session: str) -> None:
+        """Cut off the unfinished last line that a killed run left, so that the next line does not join it."""
+        with open(self.folder / f"{session}.jsonl", "rb+") as file:
+            file.truncate(file.read().rfind(b"\n") + 1)
 
     def sessions(self) -> list[str]:
         """Session names, oldest first (names begin with the time)."""

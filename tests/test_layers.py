@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "clock": set(),
     "memory": set(),
     "record": {"parity", "project", "settings"},
+    "lock": {"record", "settings"},
     "wire": set(),
     "runner": {"clock", "component", "machine", "memory", "registry", "settings", "wire"},
     "worker": {"runner", "wire"},
@@ -42,7 +43,7 @@ MAY_IMPORT = {
     "context": {"installed", "machine", "profile", "project", "record", "registry", "settings", "targets", "verdict"},
     "gate": {"component", "measure", "metrics", "profile", "project", "record", "registry", "settings", "stats"},
 }  # fmt: skip
-DOORS = {"cli", "commands", "options", "pytest_items", "pytest_plugin"}
+DOORS = {"cli", "commands", "options", "pytest_items", "pytest_plugin", "running"}
 
 
 def imports(path: Path) -> set[str]:

@@ -3,11 +3,12 @@
 from harness.measure.effects import Flip, flip_settings
 from harness.measure.effort import DEFAULT, THOROUGH, Effort
 from harness.measure.fuzz import Failure, Fuzzed, fuzz
-from harness.measure.plan import LAUNCHES, plan
+from harness.measure.plan import LAUNCHES, audio_case, plan
 from harness.measure.records import SEEDS
+from harness.measure.resume import check_same, complete, origin
 from harness.measure.session import SESSION_SECONDS, Progress, run
 
 __all__ = [
-    "DEFAULT", "LAUNCHES", "SEEDS", "SESSION_SECONDS", "THOROUGH",
-    "Effort", "Failure", "Flip", "Fuzzed", "Progress", "flip_settings", "fuzz", "plan", "run",
+    "DEFAULT", "LAUNCHES", "SEEDS", "SESSION_SECONDS", "THOROUGH", "Effort", "Failure", "Flip", "Fuzzed", "Progress",
+    "audio_case", "check_same", "complete", "flip_settings", "fuzz", "origin", "plan", "run",
 ]  # fmt: skip

@@ -23,6 +23,7 @@ from harness.measure.plan import replaced
 from harness.measure.process import PATIENCE_SECONDS, WorkerFailed, pins
 from harness.measure.records import SEEDS, packages, record_of
 from harness.measure.reference import References, no_outputs
+from harness.measure.resume import launches_of
 from harness.measure.workload import Workload
 from harness.record import Floor, Outcome, Plan, Planned, Record, Store
 from harness.registry import Registry
@@ -61,13 +62,15 @@ def run(
     calibration: Calibration | None = None,
     patience: float = PATIENCE_SECONDS,
     memory_limit: int | None = None,
+    recorded: Sequence[Record] | None = None,
 ) -> list[Record]:
     """Measure what the plan names.
 
     settings: those the plan was made with (they pin the threads of rows that honour no `threads`). environment: further
     variables of the workers (the profile's). seconds: about how long the session may take; slow rows get fewer rounds,
     never none. timed: False for parity alone. patience: seconds that a single command to a worker may take.
-    memory_limit: bytes of address space of a worker.
+    memory_limit: bytes of address space of a worker. recorded: what the session holds already, where it is resumed: the
+    launches that are complete are not measured again.
     Records of an interrupted session are in the store.
     """
     session = _Session(
@@ -81,12 +84,16 @@ def run(
         memory_limit=memory_limit,
         store=store,
         floor=floor,
+        records=list(recorded or ()),
     )
     rng, calibration = random.Random(int.from_bytes(os.urandom(8), "big")), calibration or Calibration()
-    steps, deadline = _steps(plan, registry, share=effort.share), time.monotonic() + seconds
+    steps = _steps(plan, registry, share=effort.share, recorded=recorded or ())
+    # What is resumed gets its part of the time: its launches are to be as long as those before.
+    part = len(steps) / len(_steps(plan, registry, share=effort.share)) if recorded else 1.0
+    deadline = time.monotonic() + seconds * part
     targets: dict[tuple[str, str], list[Target]] = {}
     waiting: dict[str, Lane] = {}  # lanes whose process goes on to the next case of this launch
-    if store is not None:
+    if store is not None and recorded is None:
         store.append(plan)
     try:
         for done, step in enumerate(steps):
@@ -108,11 +115,11 @@ def run(
                 waiting |= {lane.target.lane_name: lane for lane in lanes if lane.waits}
             finally:
                 # Also when interrupted: what was measured is kept.
-                session.keep(lanes, step.launch, started, state.state(since))
+                session.keep(lanes, step.number, started, state.state(since))
                 _dismiss({lane.target.lane_name: lane for lane in lanes if not lane.waits})
     finally:
         _dismiss(waiting)
-    if progress is not None:
+    if progress is not None and steps:
         progress(Progress(len(steps), len(steps), *steps[-1].key, steps[-1].launch))
     return session.records
 
@@ -163,7 +170,7 @@ class _Session:
                 record = record_of(self.plan, lane, launch, started=started, state=found, environment=self.shared, floor=self.floor)
                 self.records.append(record)
                 if self.store is not None:
-                    self.store.append(record)
+                    self.store.keep(record)
             lane.target.workload.forget()
         slow.remember(self.plan.machine, {slow.name_of(lane.target.planned): lane.seconds for lane in lanes if lane.seconds})
 
@@ -201,28 +208,33 @@ def target(
 
 @dataclass(frozen=True)
 class _Step:
-    """One launch of one case. first: no case before it in its launch; more: another one after it."""
+    """One launch of one case, recorded under `number`. first: no case before it in its process; more: another one after it."""
 
     key: tuple[str, str]
     rows: tuple[Planned, ...]
     launch: int
+    number: int
     first: bool = True
     more: bool = False
 
 
-def _steps(plan: Plan, registry: Registry, *, share: bool) -> list[_Step]:
+def _steps(plan: Plan, registry: Registry, *, share: bool, recorded: Sequence[Record] = ()) -> list[_Step]:
     """The launches in order: of a component one after another, each over all its cases when they share processes."""
     groups = {key: tuple(rows) for key, rows in itertools.groupby(plan.planned, key=lambda row: (row.component, row.case))}
+    before = {key: launches_of(rows, recorded) for key, rows in groups.items()}
     steps = []
     for component, pairs in itertools.groupby(groups, key=lambda key: key[0]):
         quick = {case.name for case in registry.components[component].cases if case.quick}
         keys = sorted(pairs, key=lambda key: key[1] not in quick)
-        launches = range(max(row.launches for key in keys for row in groups[key]))
-        if share:
-            order = [(key, launch, key == keys[0], key != keys[-1]) for launch in launches for key in keys]
-        else:
-            order = [(key, launch, True, False) for key in keys for launch in launches]
-        steps += [_Step(key, groups[key], launch, first, more) for key, launch, first, more in order]
+        most = max(row.launches for key in keys for row in groups[key])
+        order = [[(key, launch) for key in keys] for launch in range(most)]
+        if not share:
+            order = [[(key, launch)] for key in keys for launch in range(most)]
+        for process in order:
+            left = [(key, launch) for key, launch in process if launch >= before[key].whole]
+            for place, (key, launch) in enumerate(left):
+                number = before[key].next + launch - before[key].whole
+                steps.append(_Step(key, groups[key], launch, number, first=place == 0, more=place < len(left) - 1))
     return steps
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -23,6 +24,9 @@ class _Console(Console):
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
 
+LINE = "\n"
+
+
 class Progress(Protocol):
     """Says what is being done now, and which share of the whole is done (0 to 1, None where unknown)."""
 
@@ -37,6 +41,12 @@ def console(width: int | None = None) -> Console:
     """The console on standard output. A log file or pipe has no width of its own: it gets one that the table fits in."""
     probe = _Console(width=width, highlight=False)
     return probe if probe.is_terminal or width else _Console(width=140, highlight=False)
+
+
+def say(message: str) -> None:
+    """A line on standard error, whatever the text is made of."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"harness: {clean(message, keep=LINE)}\n")
 
 
 @contextlib.contextmanager
