@@ -80,8 +80,9 @@ def _resume(options: argparse.Namespace, screen: Console) -> int:
         return INCOMPLETE
     with _alone(options):
         plan, done = store.read(session)
-        if plan is None:
-            raise ConfigurationError(f"session {session} cannot be resumed: it has no plan; measure anew without --resume")
+        if plan is None or plan.session != session:
+            why = "it has no plan" if plan is None else f"its plan calls it {plan.session!r}"
+            raise ConfigurationError(f"session {session} cannot be resumed: {why}; measure anew without --resume")
         begun, options.thorough = (plan.origin.settings, plan.origin.thorough) if plan.origin else ({}, False)
         here = context.gather(profile_name=plan.profile, given=Settings().merged(begun))
         measure.check_same(plan, here.registry, here.machine.name, here.settings)
