@@ -1,5 +1,7 @@
 """An outsider's package, installed as its own distribution beside ours: it shows up in all three doors and is judged by its targets."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +75,50 @@ print([(target.words, "acme_loudness" in target.origin) for target in found.targ
     said = ended(project.python("-c", code))
     assert "rtf <= 0.5" in said.out
     project.pyproject("")
+
+
+@pytest.fixture
+def own_targets(project):
+    """The file of targets in the installed package, restored afterwards."""
+    file = project.plugins[1] / "acme_loudness" / "targets.toml"
+    before = file.read_text()
+    yield file
+    file.write_text(before)
+
+
+@pytest.fixture(scope="module")
+def missed(project):
+    """What a run said with a bound of the package that nothing can keep, and the session's name."""
+    file = project.plugins[1] / "acme_loudness" / "targets.toml"
+    before = file.read_text()
+    file.write_text(before.replace("at_most = 1e9", "at_most = 1000"))
+    said = harness(project, "run", "acme_loudness.vectorised", "--case", "quick")
+    file.write_text(before)
+    return said, sorted(project.records.glob("*.jsonl"))[-1]
+
+
+def names_the_missed_target_and_its_file(said, file):
+    origin = re.escape(f"(stated: the acme manual, page 13; bound set in {file}: entry 2)")
+    assert said.code == 1, said
+    assert re.search(rf"acme_loudness.vectorised on quick: target: peak_bytes <= 1000: found [0-9.e+ MGB]+.* {origin}", said.flat)
+
+
+def test_its_own_target_missed_turns_run_red(missed, own_targets):
+    names_the_missed_target_and_its_file(missed[0], own_targets)
+
+
+def test_its_session_is_judged_green_and_under_a_tighter_bound_red(project, missed, own_targets):
+    _, session = missed
+    lines = [json.loads(line) for line in session.read_text().splitlines()]
+    for line in lines[1:]:  # how busy this machine was is not the question
+        line["state"] |= {"busy": "", "rejected_share": 0.0}
+        line["samples"]["blocks"] = [{**block, "quiet": True} for block in line["samples"]["blocks"]]
+    session.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    said = harness(project, "judge", session.stem)
+    assert said.code == 0, said
+    assert "2 of 2 targets" in said.flat
+    own_targets.write_text(own_targets.read_text().replace("at_most = 1e9", "at_most = 1000"))
+    names_the_missed_target_and_its_file(harness(project, "judge", session.stem), own_targets)
 
 
 def test_asv_gets_benchmarks_for_it(project):
