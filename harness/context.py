@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness import profile, project, registry, targets, verdict
 from harness.installed import Code, Contract, Installed
 from harness.machine import Machine, this_machine
+from harness.parity import describe
 from harness.profile import Profile
 from harness.record import Build, Plan, Record, Store, default_folder
 from harness.registry import Registry, native_hash, unavailable
@@ -71,5 +72,6 @@ def installed_of(registry: Registry) -> Installed:
             entry, native = registry.entry(f"{name}.{item.name}"), item.requires.native
             build = Build(entry.distribution, entry.version, native_hash(native) if native else "")
             codes[item.name] = Code(item.settings, build, unavailable(item) or "")
-        found[name] = Contract(component.version, tuple(case.name for case in component.cases), codes)
+        bounds = {output: describe(parity) for output, parity in component.policy.items()}
+        found[name] = Contract(component.version, tuple(case.name for case in component.cases), codes, bounds)
     return Installed(found, {entry.name: entry.error for entry in registry.broken})

@@ -22,11 +22,15 @@ class Code:
 
 @dataclass(frozen=True)
 class Contract:
-    """One registered component: the version of its contract, its cases, its implementations by name."""
+    """One registered component: the version of its contract, its cases, its implementations by name.
+
+    bounds: what is allowed of each output, in the words that a record keeps.
+    """
 
     version: int
     cases: tuple[str, ...]
     implementations: Mapping[str, Code]
+    bounds: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,17 @@ class Installed:
             f"it was measured under contract version {', '.join(others)} of {component}, installed is version {known.version}: "
             "cases, outputs or bounds mean something else now"
         )
+
+    def other_bounds(self, component: str, records: Iterable[Record]) -> str:
+        """Why passing parity of these records is none by the installed bounds, whatever their version says; empty when it is."""
+        known = self.components.get(component)
+        for record in records if known else ():
+            then = {result.output: result.instead_of or result.allowed for result in record.parity if result.passed}
+            for output, now in known.bounds.items() if known and len(then) == len(record.parity) > 0 else ():
+                if then.get(output) != now:
+                    was = f"compared by '{then[output]}'" if output in then else "not compared"
+                    return f"its output {output!r} was {was}, installed is '{now}': the component changed without a new version"
+        return ""
 
     def gone(self, item: Planned) -> str:
         """Why what was planned is no longer what is installed: uninstalled, broken or renamed; empty when it is there."""

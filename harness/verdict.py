@@ -195,7 +195,8 @@ def _row(
 
 def _outdated(item: Planned, records: Sequence[Record], installed: Installed) -> tuple[Answer, bool] | None:
     """As _ran, where the records say nothing of what is installed now."""
-    if other := installed.other_contract(item.component, {record.contract for record in records}):
+    contract = installed.other_contract(item.component, {record.contract for record in records})
+    if other := contract or installed.other_bounds(item.component, records):
         return Answer("run", "invalid", f"{other}; measure again with `harness run {item.component}`"), False
     if gone := installed.gone(item):
         return Answer("run", "inconclusive", gone), item.role != "peer"

@@ -40,7 +40,7 @@ MAY_IMPORT = {
         "claims", "component", "history", "measure", "metrics", "parity", "record", "registry", "settings", "stats", "targets", "verdict",
     },
     "past": {"context", "history", "measure", "project", "record", "registry", "settings", "verdict"},
-    "context": {"installed", "machine", "profile", "project", "record", "registry", "settings", "targets", "verdict"},
+    "context": {"installed", "machine", "parity", "profile", "project", "record", "registry", "settings", "targets", "verdict"},
     "gate": {"component", "measure", "metrics", "profile", "project", "record", "registry", "settings", "stats"},
 }  # fmt: skip
 DOORS = {"cli", "commands", "options", "pytest_items", "pytest_plugin", "running"}

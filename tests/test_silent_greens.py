@@ -83,6 +83,7 @@ PROVED: dict[str, tuple[str, ...]] = {
     ),
     "4 a changed version is not comparable, which is green": (
         "test_silent_greens::test_results_of_another_contract",
+        "test_silent_greens::test_results_of_other_bounds",
         "test_silent_greens::test_history_of_another_contract",
         "test_claims::test_a_session_under_another_contract_holds_no_claim",
     ),
@@ -139,7 +140,7 @@ BAD = {
     "wrong": "y is not identical",
 }
 SOURCE = (
-    TOY
+    TOY.replace("Identical,", "Identical, Metric,")
     + """
     import signal, time
 
@@ -337,6 +338,15 @@ def test_results_of_another_contract(project: Project) -> None:
     says(judge(project), 4, f"toy.reference on one, toy.fast on one: run: {OTHER}measure again with `harness run toy`")
     project.rewrite([line | {"contract": 2} if line["type"] == "record" else line for line in project.lines()])
     assert judge(project).code == 0
+
+
+def test_results_of_other_bounds(project: Project) -> None:
+    """4: who tightens a bound or adds an output and forgets the version is told so: the old parity is not the one asked for now."""
+    edited(project, '{"y": Identical()}', '{"y": Metric("max_abs_difference", at_most=1)}')
+    was = "its output 'y' was compared by 'identical', installed is 'max_abs_difference <= 1': the component changed without a new version"
+    says(judge(project), 4, f"toy.reference on one, toy.fast on one: run: {was}; measure again with `harness run toy`")
+    edited(project, '{"y": Identical()}', '{"y": Identical(), "z": Identical()}')
+    says(judge(project), 4, "its output 'z' was not compared, installed is 'identical'")
 
 
 def test_history_of_another_contract(project: Project) -> None:

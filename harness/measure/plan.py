@@ -69,7 +69,7 @@ def plan(
         for item in implementations:
             reason = unavailable(item)
             if reason is not None:
-                missing += [LeftOut(name, item.name, case, reason) for case in names]
+                missing += [LeftOut(name, item.name, case, reason) for case in names or ("",)]
                 continue
             planned += [row for case in names for row in _rows(component, item, case, lanes, launches)]
     if not planned:
@@ -129,8 +129,9 @@ def _cases(component: Component, cases: Sequence[str], thorough: bool) -> tuple[
         return case.name in cases if cases else thorough or not case.thorough
 
     names = tuple(case.name for case in component.cases if wanted(case))
-    later = [LeftOut(component.name, "", case.name, case.thorough) for case in component.cases if case.thorough and not wanted(case)]
-    return names, [] if cases else later
+    if cases:
+        return names, [] if names else [LeftOut(component.name, "", "", f"has no case {' or '.join(cases)}")]
+    return names, [LeftOut(component.name, "", case.name, case.thorough) for case in component.cases if case.thorough and not wanted(case)]
 
 
 def _combinations(sweep: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
