@@ -1,6 +1,7 @@
 """Sessions: plans, interleaving, noise, interruption, and what becomes of rows that cheat, crash or hang."""
 
 import dataclasses
+import importlib.metadata
 import os
 import random
 import re
@@ -476,6 +477,52 @@ def test_reference_outputs_are_cached_and_a_damaged_file_is_computed_anew(instal
     assert all("computed anew" in note for note in notes)
     assert len(notes) == 2
     assert np.array_equal(first[0]["y"], repaired[0]["y"])
+
+
+def test_reference_outputs_are_computed_anew_when_any_code_of_its_package_changes(tmp_path, monkeypatch):
+    """The helper lies neither beside the component nor beside the reference."""
+    parts = {"": "", "numbers": "", "numbers.odd": "FACTOR = 2", "toys": "", "toys.deep": "", "toys.deep.toy": TWICE}
+    for name, text in parts.items():
+        path = tmp_path.joinpath("wide", *filter(None, name.split(".")))
+        leaf = text != ""
+        (path.parent if leaf else path).mkdir(parents=True, exist_ok=True)
+        (path.with_suffix(".py") if leaf else path / "__init__.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    points = [
+        importlib.metadata.EntryPoint("toy", "wide.toys.deep.toy:COMPONENT", registry.COMPONENTS),
+        importlib.metadata.EntryPoint("toy.reference", "wide.toys.deep.toy:REFERENCE", registry.IMPLEMENTATIONS),
+    ]
+    found = registry.discover(points)
+    assert not found.broken
+
+    def output():
+        references = References(found, "here", environment={"PYTHONPATH": str(tmp_path)}, folder=tmp_path / "cache")
+        return references.outputs("toy", Workload(found.components["toy"], "one"), "one", [0], Settings())[0]["y"][0]
+
+    assert output() == 2
+    (tmp_path / "wide" / "numbers" / "odd.py").write_text("FACTOR = 30")
+    assert output() == 30
+
+
+TWICE = """
+from contextlib import contextmanager
+import numpy as np
+from harness.component import Case, Component, Identical, Implementation, Unit
+from wide.numbers.odd import FACTOR
+COMPONENT = Component("toy", Unit("n"), (Case("one", lambda seed: {"x": np.ones(3)}, quick=True),), {"y": Identical()}, lambda i, o: 1.0)
+@contextmanager
+def load(settings):
+    yield lambda inputs: {"y": FACTOR * inputs["x"]}
+REFERENCE = Implementation("toy", "reference", "reference", load)
+"""
+
+
+def test_a_component_that_lacks_the_chosen_cases_is_left_out_with_the_reason(installed):
+    other = next(name for name in installed.components if name != "sorting")
+    made = plan(installed, Settings(), ["sorting.honest", other], machine="here", profile="any", cases=("tiny",))
+    assert [(out.component, out.reason) for out in made.left_out] == [(other, "has no case tiny")]
 
 
 def test_a_reference_that_fails_leaves_no_row_measured(installed):

@@ -48,6 +48,7 @@ class References:
         self._folder = (folder or cache_folder()) / "reference"
         self._current: tuple[str, str] = ("", "")
         self._outputs: dict[Path, Outputs] = {}
+        self._code: dict[str, str] = {}
         self.notes: list[str] = []
 
     def outputs(self, component: str, workload: Workload, case: str, seeds: Sequence[int], row: Settings) -> dict[int, Outputs]:
@@ -92,14 +93,13 @@ class References:
         return self._folder / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]}.npz"
 
     def _build(self, reference: Implementation) -> str:
-        """Hash of the code beside the component and beside its reference."""
-        state = hashlib.sha256()
-        for name in (reference.component, f"{reference.component}.{reference.name}"):
-            module = importlib.import_module(self._registry.entry(name).value.partition(":")[0])
-            for path in sorted(Path(str(module.__file__)).parent.glob("*")):
-                if path.suffix in (".py", ".so", ".pyd"):
-                    state.update(path.read_bytes())
-        return state.hexdigest()
+        """Hash of the code of the packages that hold the component and its reference: either may import any part of its own."""
+        names = (reference.component, f"{reference.component}.{reference.name}")
+        packages = dict.fromkeys(self._registry.entry(name).value.partition(":")[0].partition(".")[0] for name in names)
+        for package in packages:
+            if package not in self._code:
+                self._code[package] = _code(package)
+        return "".join(self._code[package] for package in packages)
 
     def _read(self, path: Path) -> Outputs | None:
         try:
@@ -138,6 +138,17 @@ class References:
             total += stat.st_size
             if total > CACHE_BYTES:
                 path.unlink(missing_ok=True)
+
+
+def _code(package: str) -> str:
+    """Digest of every source and binary of a top-level package, or of the one file that it is."""
+    module = importlib.import_module(package)
+    folders = [Path(folder) for folder in getattr(module, "__path__", [])]
+    paths = [path for folder in folders for path in sorted(folder.rglob("*"))] or [Path(str(module.__file__))]
+    state = hashlib.sha256()
+    for path in (path for path in paths if path.suffix in (".py", ".so", ".pyd") and path.is_file()):
+        state.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return state.hexdigest()
 
 
 def no_outputs(failure: WorkerFailed) -> Outcome:
