@@ -37,7 +37,7 @@ def repository(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("data") / "sides"
+    return tmp_path_factory.mktemp("data") / "built sides"  # a space, as in macOS's data folder
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,10 @@ def own(tmp_path):
     made.describe(2.0)
     made.base = made.commit()
     return made
+
+
+def asked(*command, **variables):
+    return subprocess.run(command, check=True, capture_output=True, env={**os.environ, **variables}).stdout
 
 
 def inside(side, files):
@@ -522,7 +526,7 @@ def test_workshops_of_killed_gates_are_cleared(tmp_path):
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_this_project_at_its_commit_loads_its_kernels_from_the_side(tmp_path):
-    side = sides.build(sides.project_distribution(ROOT), "HEAD", "base", cache=tmp_path / "sides", note=lambda text: None)
+    side = sides.build(sides.project_distribution(ROOT), "HEAD", "base", cache=tmp_path / "built sides", note=lambda text: None)
     native = [name for name, entry in side.entries.items() if name.endswith(".native") and not entry.broken and not entry.unavailable]
     assert {"spectrogram.native", "dbn.native"} <= set(native)
     assert not (side.folder / "harness").exists()
@@ -533,8 +537,7 @@ def test_this_project_at_its_commit_loads_its_kernels_from_the_side(tmp_path):
         (kernel,) = [file for file in loaded["files"] if Path(file).name.startswith("_native.")]
         package = Path(kernel).parent.relative_to(side.folder.resolve())
         code = f"import {'.'.join(package.parts)}._native as n; print(n.SOURCE_LIST)"
-        listed = subprocess.run([side.python, "-I", "-c", code], check=True, capture_output=True, text=True).stdout.strip().split(",")
-        show = ["git", "-C", str(ROOT), "show"]
-        shown = [subprocess.run([*show, f"HEAD:{package / one}"], check=True, capture_output=True).stdout for one in listed]
+        listed = asked(side.python, "-P", "-c", code, PYTHONPATH=side.paths[0]).decode().strip().split(",")
+        shown = [asked("git", "-C", ROOT, "show", f"HEAD:{os.path.normpath(package / one)}") for one in listed]
         digests = "".join(hashlib.sha256(source).hexdigest() for source in shown)
         assert loaded["native"] == hashlib.sha256(digests.encode()).hexdigest()

@@ -73,11 +73,6 @@ def is_ours(distribution: str) -> bool:
     return distribution.replace("_", "-").replace(".", "-").lower() == OURS
 
 
-def variables() -> dict[str, str]:
-    """The caller's variables but those that change where Python finds its modules."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-
-
 @functools.cache
 def _search() -> tuple[list[str], list[str]]:
     # A fresh interpreter in isolated mode: sys.path of this one may hold the script's folder and anything a plugin put there.

@@ -22,6 +22,7 @@ from harness.gate import environment, inventory, sources, wheel
 from harness.gate.inventory import Entry
 from harness.gate.sources import Distribution, Source, project_distribution
 from harness.gate.wheel import BuildFailed
+from harness.measure.process import without_python
 from harness.settings import ConfigurationError
 
 __all__ = ["BuildFailed", "Distribution", "Entry", "Side", "build", "project_distribution"]
@@ -88,7 +89,7 @@ def build(distribution: Distribution, ref: str | None, name: str, *, cache: Path
         if facts is None:
             raise BuildFailed(f"{cache / key} changes while it is read; something else writes there")
         folder, python = environment.site_packages(cache / key), environment.interpreter(cache / key)
-        entries, files = inventory.read(python, paths, folder, environment.variables())
+        entries, files = inventory.read(python, paths, folder, without_python())
         side = Side(
             name=name,
             commit=source.commit,

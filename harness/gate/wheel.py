@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.gate import environment
+from harness.measure.process import without_python
 
 PATIENCE_SECONDS = 1800.0
 LAST_LINES = 30
@@ -122,7 +123,7 @@ def _variables(version: str) -> dict[str, str]:
     programs = [sysconfig.get_path("scripts"), os.path.dirname(os.path.realpath(sys.executable))]
     search = os.pathsep.join([*programs, os.environ.get("PATH", os.defpath)])
     # The unpacked files are no git checkout any more.
-    return {"SETUPTOOLS_SCM_PRETEND_VERSION": version, **environment.variables(), "PATH": search}
+    return {"SETUPTOOLS_SCM_PRETEND_VERSION": version, **without_python(), "PATH": search}
 
 
 def _run(command: list[str], folder: Path, variables: Mapping[str, str], log: Path) -> None:

@@ -55,7 +55,7 @@ class WorkerProcess:
         child_in, self._write = _pipe()
         self._read, child_out = _pipe()
         self._output, child_printed = _pipe()
-        inherited = os.environ if python is None else {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        inherited = os.environ if python is None else without_python()
         command = [python or sys.executable, "-P", "-m", "harness.worker", str(child_in), str(child_out), str(os.getpid())]
         try:
             self._process = subprocess.Popen(
@@ -251,6 +251,11 @@ def _pipe() -> tuple[int, int]:
     for end in ends:
         os.close(end)
     return read, write
+
+
+def without_python() -> dict[str, str]:
+    """The caller's variables but those that tell an interpreter where its modules are, and how to run."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
 def pins(threads: int | None, environment: Mapping[str, str]) -> dict[str, str]:
