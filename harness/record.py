@@ -285,6 +285,8 @@ class Store:
         for number, line in enumerate(_whole_lines(text), 1):
             item = from_json(line, where=f"{path}:{number}")
             if isinstance(item, Plan):
+                if plan is not None:
+                    raise RecordError(f"{path}:{number}: expected one plan, found a second: a session's expected set never changes")
                 plan = item
             else:
                 records.append(item)

@@ -107,7 +107,9 @@ class Project:
         return self.python("-m", "harness.cli", *arguments, **options)
 
     def python(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, **self.variables, **options.pop("environment", {})}
+        # A pytest that is started here is not a process of the one that runs this, which pytest-benchmark would believe.
+        outer = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+        environment = {**outer, **self.variables, **options.pop("environment", {})}
         given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         # A shell starts background jobs with interrupts ignored, and that is inherited: here Ctrl-C means Ctrl-C.
         given.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))

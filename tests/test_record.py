@@ -112,6 +112,14 @@ def test_damage_inside_a_file_is_an_error_with_its_line(tmp_path):
         store.read(RECORD.session)
 
 
+def test_a_second_plan_cannot_replace_the_expected_set(tmp_path):
+    store = Store(tmp_path)
+    for number in range(2):
+        store.append(Plan("s", f"{number}", "m", "any", ()))
+    with pytest.raises(RecordError, match=r"s\.jsonl:2: expected one plan, found a second"):
+        store.read("s")
+
+
 def test_an_unknown_session_lists_the_latest(tmp_path):
     Store(tmp_path).append(RECORD)
     with pytest.raises(RecordError, match=f"no session .x'.*{RECORD.session}"):
