@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from doors import Project, one_line
+from doors import Project, ended, one_line
 from histories import git
 from synthetic import launches
 
@@ -68,9 +68,10 @@ def measured(project, *commits, slower=(), machine=None, cases=("quick", "minute
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_an_authors_own_history_is_measured_and_judged_without_ours(author):
     undecided = {0, 3}  # a busy machine gives parity and ratios, but no times
-    ran = author.run("run", NATIVE, "--record")
+    ran = ended(author.start("run", NATIVE, "--record"), 400)
     assert ran.code in undecided, ran
     said = author.run("judge", "--history", NATIVE)
     assert said.code in undecided, said
