@@ -141,16 +141,17 @@ def floor_value(name: str, records: Iterable[Record]) -> float | None:
 
 def seconds_by_round(blocks: Iterable[Block], clock: Clock = "wall") -> dict[int, float]:
     """Seconds per call in each quiet round of one launch; several blocks of one round count as one long block."""
-    rounds: dict[int, list[Block]] = {}
+    seconds: dict[int, float] = {}
+    calls: dict[int, int] = {}
+    spoiled = set()
     for block in blocks:
-        rounds.setdefault(block.round, []).append(block)
-    found = {}
-    for number, group in rounds.items():
-        seconds = sum(block.wall_seconds if clock == "wall" else block.cpu_seconds for block in group)
-        # A clock too coarse for a block reads 0: that is no time.
-        if seconds > 0 and all(block.quiet for block in group):
-            found[number] = seconds / sum(block.calls for block in group)
-    return found
+        number = block.round
+        seconds[number] = seconds.get(number, 0.0) + (block.wall_seconds if clock == "wall" else block.cpu_seconds)
+        calls[number] = calls.get(number, 0) + block.calls
+        if not block.quiet:
+            spoiled.add(number)
+    # A clock too coarse for a block reads 0: that is no time.
+    return {number: total / calls[number] for number, total in seconds.items() if total > 0 and number not in spoiled}
 
 
 def rejected_share(blocks: Sequence[Block]) -> float:

@@ -6,13 +6,13 @@ Everything before a Record touches the machine; everything after it is pure.
 from __future__ import annotations
 
 import dataclasses
-import functools
+import gc
 import json
 import os
 import sys
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -213,16 +213,17 @@ def from_json(line: str, *, where: str = "record") -> Record | Plan:
     try:
         body = json.loads(line)
         kind, schema = body.pop("type"), body["schema"]
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise RecordError(f"{where}: expected one JSON object with type and schema, found {line[:60]!r} ({error})") from None
     if not isinstance(schema, int) or schema > SCHEMA:
         raise RecordError(f"{where}: schema {schema} is newer than the {SCHEMA} this version reads; upgrade audio-perf-harness")
-    target = {"record": Record, "plan": Plan}.get(kind)
-    if target is None:
-        raise RecordError(f"{where}: expected type record or plan, found {kind!r}")
+    if kind not in ("record", "plan"):
+        raise RecordError(f"{where}: expected type record or plan, found {str(kind)[:60]!r}")
+    if kind not in _DECODERS:
+        _DECODERS[kind] = _decoder(Record if kind == "record" else Plan)
     try:
-        return typing.cast("Record | Plan", _build(target, body))
-    except (TypeError, ValueError, KeyError) as error:
+        return typing.cast("Record | Plan", _DECODERS[kind](body))
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise RecordError(f"{where}: damaged {kind} ({error})") from None
 
 
@@ -282,14 +283,20 @@ class Store:
         except (OSError, UnicodeDecodeError) as error:
             raise RecordError(f"{path}: expected lines of JSON, found {error}; delete the file or restore it") from None
         plan, records = None, []
-        for number, line in enumerate(_whole_lines(text), 1):
-            item = from_json(line, where=f"{path}:{number}")
-            if isinstance(item, Plan):
-                if plan is not None:
-                    raise RecordError(f"{path}:{number}: expected one plan, found a second: a session's expected set never changes")
-                plan = item
-            else:
-                records.append(item)
+        collecting = gc.isenabled()
+        gc.disable()  # a million objects, none of them garbage: looking for some takes as long as reading
+        try:
+            for number, line in enumerate(_whole_lines(text), 1):
+                item = from_json(line, where=f"{path}:{number}")
+                if isinstance(item, Plan):
+                    if plan is not None:
+                        raise RecordError(f"{path}:{number}: expected one plan, found a second: a session's expected set never changes")
+                    plan = item
+                else:
+                    records.append(item)
+        finally:
+            if collecting:
+                gc.enable()
         return plan, records
 
 
@@ -330,33 +337,67 @@ def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
 
 
-@functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _build(kind: Any, value: Any) -> Any:
-    """A dataclass (nested, with tuples) from what json.loads gave."""
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        if not isinstance(value, Mapping):
-            raise TypeError(f"expected an object for {kind.__name__}, found {type(value).__name__}")
-        hints = _hints(kind)
-        unknown = set(value) - set(hints)
-        if unknown:
-            raise TypeError(f"{kind.__name__} has no field {sorted(unknown)}")
-        return kind(**{name: _build(hints[name], item) for name, item in value.items()})
+def _decoder(kind: Any) -> Callable[[Any], Any]:
+    """Makes a value of that type (dataclasses, nested, with tuples) of what json.loads gave; TypeError or ValueError says what is wrong."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _object(kind)
     if origin is tuple:
-        return _build_tuple(arguments, value)
+        return _many(_decoder(arguments[0]), arguments[0])
     if origin in (typing.Union, types.UnionType):
-        if value is None:
-            return None
-        inner = [argument for argument in arguments if argument is not type(None)]
-        return _build(inner[0], value) if len(inner) == 1 else value
-    if kind is float and isinstance(value, int):
-        return float(value)
+        (inner,) = [argument for argument in arguments if argument is not type(None)]
+        decode = _decoder(inner)
+        return lambda value: None if value is None else decode(value)
+    if origin is Literal:
+        return lambda value: _expect(value, type(value) is str and value in arguments, f"one of {', '.join(arguments)}")
+    if origin is not None or kind is Any:
+        return lambda value: _expect(value, kind is Any or type(value) is dict, "an object")
+    if kind is float:
+        return lambda value: value if type(value) is float else float(_expect(value, type(value) is int, "a number"))
+    return lambda value: value if type(value) is kind else _expect(value, False, kind.__name__)
+
+
+def _expect(value: Any, right: bool, what: str) -> Any:
+    if not right:
+        raise TypeError(f"expected {what}, found {type(value).__name__} {str(value)[:40]!r}")
     return value
 
 
-def _build_tuple(arguments: tuple[Any, ...], value: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(_build(arguments[0], item) for item in value)
+def _object(kind: Any) -> Callable[[Any], Any]:
+    hints = typing.get_type_hints(kind)
+    decoders = {name: _decoder(hint) for name, hint in hints.items()}
+    fields = dataclasses.fields(kind)
+    needed = {f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING}
+    # A frozen dataclass sets its fields one by one, at a microsecond each: a session has a million of them.
+    plain = all(f.default_factory is dataclasses.MISSING for f in fields) and not hasattr(kind, "__post_init__")
+    defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+
+    def decode(value: Any) -> Any:
+        if type(value) is not dict:
+            raise TypeError(f"expected an object for {kind.__name__}, found {type(value).__name__}")
+        if unknown := value.keys() - decoders.keys():
+            raise TypeError(f"{kind.__name__} has no field {sorted(unknown)}")
+        if not needed <= value.keys():
+            raise TypeError(f"{kind.__name__} lacks {', '.join(sorted(needed - value.keys()))}")
+        found = {name: decoders[name](item) for name, item in value.items()}
+        if not plain:
+            return kind(**found)
+        made = object.__new__(kind)
+        made.__dict__.update({**defaults, **found})
+        return made
+
+    return decode
+
+
+def _many(decode: Callable[[Any], Any], kind: Any) -> Callable[[Any], Any]:
+    def decode_all(value: Any) -> Any:
+        if type(value) is not list:
+            raise TypeError(f"expected a list, found {type(value).__name__}")
+        if kind is float and set(map(type, value)) <= {float}:
+            return tuple(value)
+        return tuple(map(decode, value))
+
+    return decode_all
+
+
+_DECODERS: dict[str, Callable[[Any], Any]] = {}
