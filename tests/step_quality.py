@@ -1,6 +1,6 @@
 """How often a slow-down in a history is found and how often one is imagined: ours and asv's own detector on the same series.
 
-    python tests/step_quality.py [--series 300] [--output docs/history.md]      (ten minutes on two cores)
+    python tests/step_quality.py [--series 200] [--output docs/history.md]      (ten minutes on two cores)
 
 asv is used as `asv publish` uses it: detect_steps over the series, then detect_regressions with its default min_size, under its
 default threshold of 5 % and under the 2 % that our asv.conf.json sets for ratios.
@@ -167,7 +167,7 @@ Python {platform.python_version()}; seeded, so that the same versions give the s
 
 def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    options.add_argument("--series", type=int, default=300, help="per cell (default 300)")
+    options.add_argument("--series", type=int, default=200, help="per cell (default 200)")
     options.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     options.add_argument("--output", type=Path, default=Path(__file__).parent.parent / "docs" / "history.md")
     given = options.parse_args()
