@@ -128,7 +128,7 @@ def test_one_wild_launch_of_three_is_neither_fail_nor_pass_and_a_fourth_decides(
         four = (0.001, wild, -0.002, 0.0015)
         assert judged(series(four, (*QUIET, 0.0), (*SEEN, 0.05))) == ("pass", "")
         slow = shifted(QUIET, 0.05)
-        assert judged(series((slow[0], wild - 0.1, slow[2]))) == ("inconclusive", "launches")
+        assert judged(series((slow[0], wild - 0.1, slow[2])))[0] == "inconclusive"
 
 
 def test_one_wild_base_is_set_aside_in_all_three_lanes() -> None:
@@ -140,8 +140,9 @@ def test_one_wild_base_is_set_aside_in_all_three_lanes() -> None:
 
 def test_half_of_the_launches_wild_is_a_property_of_the_code_not_noise() -> None:
     head = (0.0, 0.1, 0.001, 0.101, -0.001, 0.099)
-    decision = decide([series(head, QUIET * 2, SEEN * 2)])[0]
-    assert (decision.state, decision.more) == ("inconclusive", "launches")
+    screened = series(head, QUIET * 2, SEEN * 2)
+    assert judged(screened) == ("inconclusive", "confirmation")
+    assert judged(confirmed(screened, head, QUIET * 2, SEEN * 2)) == ("inconclusive", "confirmation")
 
 
 def test_equal_bytes_are_not_infinitely_sure() -> None:
@@ -303,10 +304,31 @@ def test_error_rates(rows: int) -> None:
     assert same["fail"] == same["invalid"] == 0
     assert same["pass"] >= 195
     assert np.median(launches) == 3
-    slow, launches = rates(lanes(0.007), 0.03, verdicts=200, rows=rows)
-    assert slow["fail"] >= 195
-    assert np.median(launches) <= 7
+    slow, launches = rates(lanes(0.007), 0.03, verdicts=100, rows=rows)
+    assert slow["fail"] >= 97
+    assert np.median(launches) == 6
     assert rates(lanes(0.007), 0.05, verdicts=100, rows=rows)[0]["fail"] == 100
-    busy, _ = rates(lanes(0.04, wild=0.05), 0.05, verdicts=100, rows=rows)
-    assert busy["pass"] == 0
-    assert rates(lanes(0.04, wild=0.05), 0.0, verdicts=100, rows=rows)[0]["fail"] == 0
+    assert rates(lanes(0.04, wild=0.05), 0.05, verdicts=60, rows=rows)[0]["pass"] == 0
+    assert rates(lanes(0.04, wild=0.05), 0.0, verdicts=60, rows=rows)[0]["fail"] == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rows", [1, 20])
+@pytest.mark.parametrize(("spread", "wild"), [(0.003, 0.02), (0.007, 0.02), (0.01, 0.02), (0.02, 0.05), (0.05, 0.05)])
+def test_table_of_error_rates(spread: float, wild: float, rows: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """The requirements on the gate, 600 verdicts a cell; up to 1 % is a quiet machine on the CPU clock, above a busy one."""
+    for effect in (0.0, 0.03, 0.05, 0.1):
+        found, launches = rates(lanes(spread, wild), effect, verdicts=600, rows=rows, seed=1)
+        shares = {state: stats.proportion(count, 600) for state, count in found.items()}
+        words = ", ".join(f"{state} {share.point:.1%} [{share.low:.1%}, {share.high:.1%}]" for state, share in shares.items())
+        with capsys.disabled():
+            print(f"\n{rows} rows, launches vary by {spread:.1%}, {wild:.0%} wild, {effect:.0%} slower: {words};", end=" ")
+            print(f"launches: median {np.median(launches):.0f}, mean {np.mean(launches):.1f}", end="")
+        quiet = spread <= 0.01
+        if effect == 0:
+            assert found["fail"] <= (0 if quiet else 6)
+            assert found["pass"] >= (570 if quiet else 0)
+        if quiet and effect:
+            assert found["fail"] >= (570 if effect < 0.05 else 600)
+        if effect >= 0.05:
+            assert found["pass"] == 0

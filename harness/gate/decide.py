@@ -1,8 +1,9 @@
 """Log-ratios of launches in, states of the regression question out: pure, three lines of data test it.
 
-Fail: the lower end of the slow-down is above the margin. Pass: the upper end is below 2.5 margins, and the injected slow-down is
-seen. Else more launches, then inconclusive. Who regresses in the screening is only a candidate: it is decided on fresh
-launches alone. A copy of base that differs there and in the screening makes the series invalid.
+Three launches screen. Pass: the upper end of the slow-down is below the pass bound (2.5 %), the injected slow-down is seen, and
+one of its size is as good as excluded. Candidates (false-discovery-rate rule) are decided on three fresh launches or more alone. Fail:
+there the lower end is above the margin (1 %). Between: one launch more, until the most; then inconclusive. A copy of base that
+differs in the screening and in the fresh launches makes the series invalid.
 """
 
 from __future__ import annotations
@@ -24,10 +25,15 @@ More = Literal["", "launches", "confirmation"]
 LAUNCHES = stats.LEAST_LAUNCHES
 """To screen with, and to confirm with."""
 
-MOST_LAUNCHES = 10
-"""Undecided after so many (of screening, or of confirmation) is inconclusive."""
+MOST_LAUNCHES = 12
+"""Undecided after so many (of screening, or of confirmation) is inconclusive. Enough for launches that vary by 2 %."""
 
-FALSE_DISCOVERIES = 0.05
+FALSE_DISCOVERIES = 0.1
+"""A tenth of the candidates may be none: fresh launches decide."""
+
+NEVER = 0.001
+"""A pass as good as excludes a slow-down of the size that is injected: where that were true, so fast a mean would be less probable."""
+
 CLASSES = (0.0001, 0.01)
 """Seconds of a call that part the duration classes: blocks of many calls, of a few, single calls."""
 
@@ -161,14 +167,17 @@ def _decision(one: Series, bound: Bound, side: _Side, candidate: bool) -> Decisi
         if screened is not None and _differs(screened, bound):
             return state("invalid", f"{reason}: a change cannot be told from what a build brings about")
         return state("inconclusive", f"{reason}, and did not when screened", again)
-    if _low(head) > bound.fail_above and (one.fresh or candidate):
-        reason = f"slower: {_words(head)}, margin {bound.fail_above:.2%}"
-        return state("fail", reason) if one.fresh else state("inconclusive", f"{reason}; to be confirmed", "confirmation")
-    if _low(injected) <= bound.fail_above:
-        return state("inconclusive", f"an injected slow-down of {bound.injected:.2%} was not seen: it reads {_words(injected)}", again)
-    if _high(head) < bound.pass_below:
+    slow, seen = _low(head) > bound.fail_above, _low(injected) > bound.fail_above
+    fast = _high(head) < bound.pass_below and side.head.chance(bound.injected, below=True) < NEVER
+    if slow and one.fresh:
+        return state("fail", f"slower: {_words(head)}, margin {bound.fail_above:.2%}")
+    if fast and seen and not slow:
         faster = f"faster: {_words(head)}" if _high(head) < 0 else ""
         return state("pass", faster or ("fresh launches did not confirm what the screening showed" if one.fresh else ""))
+    if candidate:
+        return state("inconclusive", f"slower: {_words(head)}, margin {bound.fail_above:.2%}; to be confirmed", "confirmation")
+    if not seen:
+        return state("inconclusive", f"an injected slow-down of {bound.injected:.2%} was not seen: it reads {_words(injected)}", again)
     return state("inconclusive", f"found {_words(head)}: neither above {bound.fail_above:.2%} nor below {bound.pass_below:.2%}", again)
 
 

@@ -69,11 +69,12 @@ class Estimate(NamedTuple):
         low, high = math.expm1(self.mean - half), math.expm1(min(self.mean + half, 700.0))
         return stats.Interval(math.expm1(self.mean), low, high, self.n)
 
-    def chance(self, slowdown: float) -> float:
-        """How probable so slow a mean is where the true slow-down is this small: the p-value of one side."""
+    def chance(self, slowdown: float, *, below: bool = False) -> float:
+        """How probable a mean so high (so low: `below`) is where this is the true slow-down: the p-value of one side."""
         from scipy.special import stdtr
 
-        return float(stdtr(self.degrees, (math.log1p(slowdown) - self.mean) / self.error))
+        distance = (math.log1p(slowdown) - self.mean) / self.error
+        return float(stdtr(self.degrees, -distance if below else distance))
 
 
 def pool_of(groups: Sequence[tuple[float, ...]]) -> Pool:
