@@ -37,7 +37,7 @@ template <class Value>
 class FixedDecoder {
     using U = Units<Value>;
     static constexpr int64_t LONGEST_SEGMENT = 512;  // frames
-    static constexpr double TIE = 1e-4;              // nats; what is as close as that looks like a tie: more bits would be in vain
+    static constexpr double TIE = 1e-5;              // nats; what is as close as that looks like a tie: more bits would be in vain
 
     // An entry of a path that could be the best: the score it must have for that, the entry after it, and how much less would be
     // enough without the second best way from there to the end.
