@@ -210,11 +210,13 @@ def _record(context: Context, targets: Sequence[Target], folder: Path, measured:
     """
     from harness import history
     from harness.report import checks
-    from harness.report.console import render_pairs
+    from harness.report.console import render_pairs, say
 
     records = [record for session in context.store.sessions() for record in context.store.read(session)[1]]
     projected = history.project(records, folder, context.machine, targets)
     written = [("history", str(path)) for path in projected.files]
     render_pairs([*(written or [("history", "nothing was written")]), *checks.refused(projected.refused)], screen)
+    for path in projected.set_aside:
+        say(f"{path}: a damaged file of the history was set aside under this name; until it is restored or deleted nothing is green")
     points = {(point.commit, point.key.component, point.key.case) for point in projected.points}
     return any(not record.dirty and (record.commit, record.component, record.case) in points for record in measured)

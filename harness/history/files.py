@@ -44,6 +44,14 @@ class HistoryError(ConfigurationError):
     """A history that cannot be read, or must not be written: damaged, or of another machine."""
 
 
+class Damaged(HistoryError):
+    """A file that is not what asv or we write: `path` says which."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+
+
 @dataclass(frozen=True)
 class Key:
     """What a series is about. metric: the stored name. implementation: with its settings, `native[precision=float32,threads=2]`."""
@@ -80,15 +88,67 @@ class Point:
     environment: str = ""
 
 
-def read(results_dir: Path, machine: str) -> list[Point]:
+CORRUPT = ".corrupt"
+MOST_CELLS = 100_000
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file, so that nothing overwrites what may still be saved of it; where it lies now."""
+    names = itertools.chain([path.name + CORRUPT], (f"{path.name}{CORRUPT}-{number}" for number in itertools.count(2)))
+    target = next(target for target in map(path.with_name, names) if not target.exists())
+    path.rename(target)
+    return target
+
+
+def set_aside_damaged(results_dir: Path, machine: str) -> list[Path]:
+    """Set aside what could not be read of the files that a projection reads and replaces; where each lies now."""
+    folder, moved = results_dir / machine, []
+    checks: list[tuple[Path, Any]] = [(path, lambda path: _read_results(path, machine)) for path in result_files(folder)]
+    checks += [(folder / "machine.json", lambda path: load(path, MACHINE_VERSION)), (results_dir / "benchmarks.json", _check_benchmarks)]
+    for path, check in checks:
+        try:
+            if path.is_file():
+                check(path)
+        except Damaged:
+            moved.append(set_aside(path))
+    return moved
+
+
+def _check_benchmarks(path: Path) -> None:
+    for name, body in load(path, VERSION).items():
+        params = body.get("params", [[], []]) if isinstance(body, dict) else None
+        right = isinstance(params, list) and len(params) == len(PARAMETERS) and all(isinstance(axis, list) for axis in params)
+        if NAME.fullmatch(name) and not right:
+            raise Damaged(path, f"expected parameters of {name}, found {str(body)[:60]!r}; remove or restore it")
+
+
+def left_out(results_dir: Path, machine: str) -> list[str]:
+    """Files of this machine's history that were set aside, or that cannot be read: what is judged without them is not the whole."""
+    folder = results_dir / machine
+    found = [f"{path}: set aside as damaged; restore it under its name, or delete it" for path in sorted(folder.glob(f"*.json{CORRUPT}*"))]
+    for path in result_files(folder):
+        try:
+            _read_results(path, machine)
+        except Damaged as damage:
+            found.append(str(damage))
+    return found
+
+
+def read(results_dir: Path, machine: str, *, whole: bool = True) -> list[Point]:
     """All points of one machine, oldest commit first; benchmarks whose names are not ours are left alone.
+
+    whole: a damaged file is an error; otherwise it is left out, and `left_out` names it.
 
     The order is that of the repository around the folder, where it knows every commit (a rebase gives a whole branch one
     date), else that of the dates. HistoryError names the file that is damaged.
     """
     points: list[Point] = []
     for path in result_files(results_dir / machine):
-        points += _read_results(path, machine)
+        try:
+            points += _read_results(path, machine)
+        except Damaged:
+            if whole:
+                raise
     commits = git(results_dir, "rev-list", "--topo-order", "--reverse", "--all", "HEAD").split()
     place = {commit: number for number, commit in enumerate(commits)}
     known = all(point.commit in place for point in points)
@@ -157,6 +217,8 @@ def git(folder: Path, *arguments: str) -> str:
 
 def file_name(commit: str, env_name: str) -> str:
     """As asv names it: eight digits of the commit, and a hash in place of an environment name that is too long."""
+    if re.search(r"[/\\\0]|^\.", commit + env_name):
+        raise HistoryError(f"expected a commit and an environment that can name a file, found {commit[:40]!r} and {env_name[:80]!r}")
     if len(env_name) >= 128:
         env_name = "env-" + hashlib.md5(env_name.encode(), usedforsecurity=False).hexdigest()
     return f"{commit[:8]}-{env_name}.json"
@@ -176,11 +238,11 @@ def _read_results(path: Path, machine: str) -> list[Point]:
             for (implementation, case), cell in _cells(path, name, row, body["result_columns"]).items():
                 key = Key(match["component"], match["metric"], match["series"], implementation, case)  # type: ignore[arg-type]
                 points.append(_point(key, commit, date, environment, cell))
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
         if isinstance(error, HistoryError):
             raise
         found = _short(error)
-        raise HistoryError(f"{path}: expected an asv result file (version {VERSION}), found {found}; remove or restore it") from None
+        raise Damaged(path, f"expected an asv result file (version {VERSION}), found {found}; remove or restore it") from None
     return points
 
 
@@ -202,6 +264,8 @@ def _cells(path: Path, name: str, row: Sequence[Any] | None, columns: Sequence[s
         return {}
     try:
         stored = dict(zip(columns, row, strict=False))
+        if math.prod(map(len, stored["params"])) > MOST_CELLS or max(map(len, itertools.chain(*stored["params"])), default=0) > 1000:
+            raise ValueError(f"more than {MOST_CELLS} cells, or a parameter of over 1000 characters")
         keys = [tuple(ast.literal_eval(text) for text in combination) for combination in itertools.product(*stored["params"])]
         lists = {column: value for column, value in stored.items() if isinstance(value, list) and column != "params"}
         shared = {column: value for column, value in stored.items() if column not in lists and column != "params"}
@@ -213,9 +277,9 @@ def _cells(path: Path, name: str, row: Sequence[Any] | None, columns: Sequence[s
             (key[0], key[1]): {"result": None, **shared, **{c: v[i] for c, v in lists.items() if len(v) == len(keys)}}
             for i, key in enumerate(keys)
         }
-    except (KeyError, TypeError, ValueError, SyntaxError) as error:
+    except (KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
         expected = f"{name} over {' x '.join(PARAMETERS)}"
-        raise HistoryError(f"{path}: expected {expected}, found {_short(error)}; remove or restore the file") from None
+        raise Damaged(path, f"expected {expected}, found {_short(error)}; remove or restore the file") from None
 
 
 def _row(cells: dict[tuple[str, str], dict[str, Any]], points: Sequence[Point]) -> list[Any]:
@@ -267,11 +331,15 @@ def _write_benchmarks(path: Path, points: Sequence[Point]) -> None:
 def load(path: Path, version: int) -> dict[str, Any]:
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise HistoryError(f"{path}: expected JSON, found {_short(error)}; remove or restore it") from None
-    if not isinstance(body, dict) or body.get("version") != version:
-        found = body.get("version") if isinstance(body, dict) else type(body).__name__
-        raise HistoryError(f"{path}: expected asv's format version {version}, found {found!r}; run `asv update`, or restore the file")
+    except (ValueError, RecursionError) as error:
+        raise Damaged(path, f"expected JSON, found {_short(error)}; remove or restore it") from None
+    if not isinstance(body, dict):
+        raise Damaged(path, f"expected asv's format version {version}, found {type(body).__name__!r}; remove or restore it")
+    if body.get("version") != version:
+        found = repr(body.get("version"))[:60]
+        raise HistoryError(f"{path}: expected asv's format version {version}, found {found}; run `asv update`, or restore the file")
     return {name: value for name, value in body.items() if name != "version"}
 
 

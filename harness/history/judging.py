@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness import metrics
 from harness.history import naming
-from harness.history.files import HistoryError, Key, Point, SeriesName, check_machine, git, read
+from harness.history.files import HistoryError, Key, Point, SeriesName, check_machine, git, left_out, read
 from harness.history.publish import entry
 from harness.history.standing import leading_to
 from harness.history.steps import Step, recent
@@ -35,7 +35,7 @@ class Stored:
 
     values: each stored metric; Absent where it failed or was skipped. failing: how many outputs were wrong; a line that is
     missing there was never judged on parity, and has no times that count. contracts: the versions of the component's contract
-    that its numbers were stored under. points: what led to it, itself last.
+    that its numbers were stored under. points: what led to it, itself last. damaged: files that were left out.
     """
 
     machine: str
@@ -45,6 +45,7 @@ class Stored:
     failing: Mapping[metrics.Key, float]
     contracts: Mapping[metrics.Key, frozenset[str]]
     points: tuple[Point, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 def points_for_judging(
@@ -63,7 +64,10 @@ def points_for_judging(
     """
     check_machine(results_dir, entry(machine))
     repository = results_dir if repository is None else repository
-    points = [point for point in read(results_dir, machine.name) if wanted(point.key)]
+    damaged = left_out(results_dir, machine.name)
+    points = [point for point in read(results_dir, machine.name, whole=False) if wanted(point.key)]
+    if damaged and not points:
+        raise HistoryError(f"nothing of the history can be judged: {'; '.join(damaged)}")
     tip = git(repository, "rev-parse", "--verify", "--quiet", f"{commit or 'HEAD'}^{{commit}}")
     led = leading_to(points, repository, tip or "HEAD")
     at_tip = [point for point in led if point.commit == tip]
@@ -89,7 +93,7 @@ def points_for_judging(
             failing[line] = max(wrong)
     values = {line: {naming.original_name(name): _value(name, found) for name, found in of_line.items()} for line, of_line in cells.items()}
     last = max((number for number, point in enumerate(led) if point.commit == newest.commit), default=-1)
-    return Stored(machine.name, newest.commit, newest.date_ms, values, failing, contracts, tuple(led[: last + 1]))
+    return Stored(machine.name, newest.commit, newest.date_ms, values, failing, contracts, tuple(led[: last + 1]), tuple(damaged))
 
 
 def judge_stored(
@@ -123,7 +127,8 @@ def judge_stored(
     empty = [Problem("missing", f"commit {stored.commit[:8]} has nothing of what was planned")] if all(row.missing for row in rows) else []
     strange = sorted({f"{line[0]} {line[1]} on {line[2]}" for line in further if line[:2] not in known})
     notes = [f"in the history, not in the plan, not judged: {name}" for name in strange]
-    return Verdicts(plan, rows, (*broken(plan), *empty), (*unjudged(whole, bounds), *notes))
+    damaged = [Problem("missing", f"left out of the history: {text}") for text in stored.damaged]
+    return Verdicts(plan, rows, (*broken(plan), *empty, *damaged), (*unjudged(whole, bounds), *notes))
 
 
 def _contracts(of_line: Mapping[str, Mapping[SeriesName, Sequence[Point]]]) -> frozenset[str]:

@@ -6,6 +6,7 @@ are held against; `estimate`; and `ratio` to the reference of the same sessions,
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections import Counter
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from harness import metrics
 from harness.history import naming
-from harness.history.files import Key, Point, SeriesName, State, check_machine, write
+from harness.history.files import Damaged, Key, Point, SeriesName, State, check_machine, set_aside_damaged, write
 from harness.history.publish import entry, without_paths
 from harness.installed import OWN_AUDIO
 from harness.metrics import SPEEDUP, Absent, Value, rejected_share
@@ -46,11 +47,12 @@ class Refused:
 
 @dataclass(frozen=True)
 class Projected:
-    """What a projection wrote, and what it refused with the number of records each refusal stands for."""
+    """What a projection wrote, what it refused with the number of records each refusal stands for, and damaged files it renamed."""
 
     files: tuple[Path, ...]
     points: tuple[Point, ...]
     refused: Mapping[Refused, int]
+    set_aside: tuple[Path, ...] = ()
 
 
 def project(records: Iterable[Record], results_dir: Path, machine: Machine, targets: Iterable[Target] = ()) -> Projected:
@@ -59,7 +61,9 @@ def project(records: Iterable[Record], results_dir: Path, machine: Machine, targ
     All records of one commit and environment are pooled, so give all there are, not the newest alone: a projected number
     replaces the stored one. HistoryError where the folder of this machine's name belongs to another machine.
     """
-    check_machine(results_dir, entry(machine))
+    with contextlib.suppress(Damaged):
+        check_machine(results_dir, entry(machine))
+    moved = set_aside_damaged(results_dir, machine.name)
     refused: Counter[Refused] = Counter()
     pools: dict[tuple[str, str], list[Record]] = {}
     for record in records:
@@ -77,7 +81,7 @@ def project(records: Iterable[Record], results_dir: Path, machine: Machine, targ
         points += found
         refused.update(without)
     without_paths(results_dir)
-    return Projected(tuple(files), tuple(points), dict(refused))
+    return Projected(tuple(files), tuple(points), dict(refused), tuple(moved))
 
 
 def points_of(records: Sequence[Record], targets: Iterable[Target] = ()) -> tuple[list[Point], list[Refused]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.history.files import MACHINE_VERSION, VERSION, HistoryError, file_name, load, read, result_files
+from harness.history.files import MACHINE_VERSION, VERSION, Damaged, HistoryError, file_name, load, read, result_files
 from harness.record import write_atomically
 
 if TYPE_CHECKING:
@@ -128,7 +128,10 @@ def without_paths(results_dir: Path) -> list[tuple[Path, Path]]:
     """
     renamed = []
     for path in (path for marker in sorted(results_dir.glob("*/machine.json")) for path in result_files(marker.parent)):
-        body = load(path, VERSION)
+        try:
+            body = load(path, VERSION)
+        except Damaged:
+            continue  # whoever judges it is told
         python = str(body.get("python", ""))
         if "/" not in python and "\\" not in python:
             continue
