@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from harness import stats
 from harness.gate.decide import MOST_LAUNCHES, Decision, Series, decide, duration_class
 from harness.gate.margins import Margins
-from harness.metrics import Absent
+from harness.metrics import METRICS, Absent
 from harness.profile.file import Margin
 from harness.stats import Interval
 
@@ -171,7 +171,7 @@ def test_a_noisy_row_does_not_hide_in_a_quiet_pool() -> None:
 
 def test_classes_do_not_lend_their_spread() -> None:
     wild = series((-0.1, 0.0, 0.1), (-0.1, 0.0, 0.1), (-0.1, 0.0, 0.1))
-    for other in ({"clock": "wall"}, {"seconds": 1.0}, {"metric": "load_seconds"}):
+    for other in ({"clock": "wall"}, {"seconds": 1.0}, {"metric": "load_seconds"}, {"metric": "latency_p50_seconds"}):
         assert decide([series(), replace(wild, **other)])[0] == decide([series()])[0]
     assert [duration_class(seconds) for seconds in (1e-5, 1e-4, 1e-3, 1e-2, 10)] == [0, 1, 1, 2, 2]
 
@@ -186,6 +186,16 @@ def test_a_profile_moves_the_margin() -> None:
     assert judged(slow, Margins({"default": Margin(0.04, 0.05)})) == ("pass", "")
     assert judged(slow, Margins({"seconds_per_call": Margin(0.04, 0.05)})) == ("pass", "")
     assert judged(slow, Margins({"rtf": Margin(0.04, 0.05)})) == ("fail", "")
+
+
+def test_what_is_injected_can_be_seen_for_every_metric() -> None:
+    for metric in METRICS:
+        bound = Margins().of(metric)
+        assert 0.01 <= bound.fail_above < bound.pass_below < bound.injected
+        assert 0 < bound.least_spread < bound.fail_above
+    steady, once = Margins().of("seconds_per_call"), Margins().of("load_seconds")
+    assert (steady.fail_above, steady.pass_below, steady.injected) == (0.01, 0.025, 0.05)
+    assert once.fail_above == pytest.approx(0.1)
 
 
 LOGS = st.floats(-0.2, 0.2)
