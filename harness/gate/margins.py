@@ -23,7 +23,7 @@ STEADY = Kind("steady", 1.0)
 """One number from many blocks or calls of a launch: repeats within a percent or two."""
 
 MEDIAN = Kind("median", 2.0)
-"""Of single calls, on the wall clock. A kind of its own: from the launches that give the steady metric too, it adds nothing to their pool."""
+"""Of single calls, on the wall clock. A kind of its own: from launches that give the steady metric too, it adds nothing to a pool."""
 
 FIRST_AUDIO = Kind("first audio", 2.0)
 """A median of single calls, of which a launch has few."""
