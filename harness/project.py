@@ -45,5 +45,5 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a file; ConfigurationError names it and the line that is wrong."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path}: expected a readable TOML file, found: {error}") from None

@@ -92,7 +92,7 @@ def unpack(read_into: ReadInto) -> dict[str, Any]:
         content = json.loads(header)
         body, declared = content["body"], content["arrays"]
         shapes = [(tuple(item["shape"]), np.dtype(item["dtype"])) for item in declared]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, SyntaxError) as error:
         raise WireError(f"expected a JSON header with body and arrays, found {bytes(header[:60])!r} ({error})") from None
     total = 0
     for shape, dtype in shapes:

@@ -119,7 +119,7 @@ def from_json(text: str, *, where: str = "limits") -> Limits:
         if any(not (isinstance(c.value, (int, float)) and math.isfinite(c.value) and c.value > 0) for c in ceilings):
             raise ValueError("expected values above 0")
         return Limits(**{**body, "ceilings": ceilings, "missing": tuple(body["missing"])})
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise ConfigurationError(f"{where}: damaged ({type(error).__name__}: {error}); measure again: harness machine --limits") from None
 
 

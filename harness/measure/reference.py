@@ -103,11 +103,14 @@ class References:
 
     def _read(self, path: Path) -> Outputs | None:
         try:
+            _check_stored(path)
             with np.load(path, allow_pickle=False) as file:
                 outputs = {name.removeprefix(PREFIX): file[name] for name in file.files}
+            if wrong := [name for name, value in outputs.items() if not isinstance(value, np.ndarray)]:
+                raise ValueError(f"expected arrays, found {wrong[0][:60]!r}, which is none")
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, RuntimeError, MemoryError, zipfile.BadZipFile) as error:
             self.notes.append(f"damaged reference cache {path.name} ({error}): computed anew")
             return None
         with contextlib.suppress(OSError):
@@ -149,6 +152,14 @@ def _code(package: str) -> str:
     for path in (path for path in paths if path.suffix in (".py", ".so", ".pyd") and path.is_file()):
         state.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return state.hexdigest()
+
+
+def _check_stored(path: Path) -> None:
+    """ValueError where a file holds more than its own size: what we write is not compressed."""
+    with zipfile.ZipFile(path) as archive:
+        packed = [member.filename for member in archive.infolist() if member.compress_type != zipfile.ZIP_STORED]
+    if packed:
+        raise ValueError(f"expected arrays that are not compressed, found {packed[0][:60]!r}")
 
 
 def no_outputs(failure: WorkerFailed) -> Outcome:

@@ -20,7 +20,7 @@ def remembered(machine: str) -> dict[str, float]:
     try:
         found = json.loads((data_folder() / f"slow-{machine}.json").read_text(encoding="utf-8"))
         return {str(name): float(seconds) for name, seconds in found.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError, OverflowError):
         return {}
 
 

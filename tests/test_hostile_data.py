@@ -1,0 +1,205 @@
+"""Data never executes: a malicious file of each kind that is read gives one clear error in bounded memory, and nothing runs.
+
+    kind             read by                         here
+    record           record.Store                    types, depth, numbers, names
+    baseline         history.files                   also test_history_damage.py
+    JSON             limits, slow rows, the wire     depth, numbers
+    TOML             project.read_toml               depth (profiles, targets, claims, pyproject)
+    npz              measure.reference               pickles, compressed bombs, absurd shapes
+    audio            audio.read                      pickles, absurd headers, pipes, too many samples
+    plugin text      reports                         test_report_*.py; on standard error here
+    torch, safetensors: nothing in the harness reads them; components that will must add theirs here
+"""
+
+import contextlib
+import io
+import json
+import os
+import pickle
+import resource
+import struct
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import audio, limits, project, wire
+from harness.history.files import Damaged, load
+from harness.measure.reference import References
+from harness.record import RecordError, Store, from_json, to_json
+from harness.registry import Registry
+from harness.report.console import say
+from harness.settings import ConfigurationError
+from harness.verdict import judge
+
+DEEP = "[" * 200_000
+
+
+class Bomb:
+    """A pickle that leaves a file where it is loaded."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.path),))
+
+
+@pytest.fixture
+def pickled(tmp_path):
+    """Bytes that execute when they are unpickled; at the end nothing has."""
+    yield pickle.dumps(Bomb(tmp_path / "executed"))
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    "text", [DEEP, '{"a":' * 200_000, "1e400", '{"type": [], "schema": 1}', '{"type": "record", "schema": "1"}', "9" * 9000]
+)
+def test_hostile_json_is_one_error_in_every_reader(tmp_path, text):
+    path = tmp_path / "f.json"
+    path.write_text(text)
+    with pytest.raises(RecordError, match=r"^here: "):
+        from_json(text, where="here")
+    with pytest.raises((Damaged, ConfigurationError), match=r"f\.json"):
+        load(path, 2)
+    with pytest.raises(ConfigurationError, match=r"^here: damaged"):
+        limits.from_json(text, where="here")
+    stream = io.BytesIO(len(text).to_bytes(4, "big") + text.encode())
+    with pytest.raises(wire.WireError):
+        wire.unpack(stream.readinto)
+
+
+LEAVES = st.sampled_from([None, "x", "", -1, 1 << 80, 1e308, True, [], {}, [[]], {"a": 1}, "\x1b]0;x\x07", "../../x"])
+FIELDS = [
+    "launch", "component", "samples", "outcome", "parity", "settings", "variant", "state", "clock", "build", "floor", "session",
+    "unit_audio_seconds",
+]  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(field=st.sampled_from(FIELDS), value=LEAVES)
+def test_any_value_in_any_field_is_an_error_or_can_be_judged(field, value):
+    record = synthetic.record()
+    plan = synthetic.plan([record], launches=1)
+    body, found = json.loads(to_json(record)) | {field: value}, None
+    with contextlib.suppress(RecordError):
+        found = from_json(json.dumps(body), where="here")
+    if found is None:
+        return
+    assert judge(plan, [found], (), (), machine=synthetic.MACHINE).plan == plan
+
+
+def test_a_session_is_a_name_and_never_a_path(tmp_path):
+    (tmp_path / "secret.jsonl").write_text(to_json(synthetic.record()) + "\n")
+    for name in ("../secret", str(tmp_path / "secret"), "..", "*"):
+        with pytest.raises(RecordError, match="no session"):
+            Store(tmp_path / "records").read(name)
+
+
+@pytest.mark.parametrize("text", ["a = " + DEEP, "a = [" + "{b = [" * 50_000, "\x00", "a = 1\na = 2"])
+def test_hostile_toml_is_one_error(tmp_path, text):
+    path = tmp_path / "f.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"f\.toml: expected a readable TOML file"):
+        project.read_toml(path)
+
+
+def member(header):
+    text = header.encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+def archive(path, content, packing=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", packing) as file:
+        file.writestr("output_y.npy", content)
+
+
+def test_hostile_npz_is_computed_anew_and_never_runs(tmp_path, pickled):
+    references = References(Registry(()), "m", environment={}, folder=tmp_path)
+    path = tmp_path / "f.npz"
+    objects = member("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}") + pickled
+    absurd = member("{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776, 1024)}")
+    negative = member("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}")
+    calls = member("{'descr': __import__('os').getcwd(), 'fortran_order': False, 'shape': (1,)}")
+    for content in (objects, absurd, negative, calls, pickled, b""):
+        archive(path, content)
+        assert references._read(path) is None
+    archive(path, member("{'descr': '<f8', 'fortran_order': False, 'shape': (8388608,)}") + bytes(64 << 20), zipfile.ZIP_DEFLATED)
+    assert references._read(path) is None
+    path.write_bytes(pickled)
+    assert references._read(path) is None
+    assert len(references.notes) == 8
+    assert all(note.startswith("damaged reference cache f.npz (") for note in references.notes)
+    np.savez(path, output_y=np.arange(3.0))
+    assert references._read(path)["y"].tolist() == [0, 1, 2]
+
+
+def wav(channels=1, size=0, riff=0xFFFFFFFF):
+    form = struct.pack("<IHHIIHH", 16, 3, channels, 8000, 8000, 4, 32)
+    return b"RIFF" + struct.pack("<I", riff) + b"WAVEfmt " + form + b"data" + struct.pack("<I", size)
+
+
+@pytest.mark.parametrize(
+    "content", ["pickle", wav(0), wav(65535, 0xFFFFFFF0), wav(1, 0xFFFFFFF0), b"fLaC" + b"\xff" * 64, b"OggS" + bytes(99)]
+)
+def test_hostile_audio_is_one_error_in_bounded_memory(tmp_path, pickled, content):
+    path = tmp_path / "f.wav"
+    path.write_bytes(pickled if content == "pickle" else content)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ConfigurationError, match=r"--input .*f\.wav: expected"):
+        audio.read(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+def test_audio_without_end_is_refused(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(ConfigurationError, match="expected a readable audio file, found a pipe or device"):
+            audio.read(path)
+    import soundfile
+
+    soundfile.write(tmp_path / "long.flac", np.zeros(3000), 8000)
+    monkeypatch.setattr(audio, "MOST_SAMPLES", 2999)
+    with pytest.raises(ConfigurationError, match="found more than 2999 samples"):
+        audio.read(tmp_path / "long.flac")
+
+
+def test_what_is_said_commands_neither_a_terminal_nor_a_runner(capsys):
+    say("\x1b]0;owned\x07\x1b[2J\u202e\n::error::owned\n##[error]owned")
+    said = capsys.readouterr().err
+    assert not set(said) & set("\x1b\x07\u202e")
+    assert "::error::" not in said
+    assert "##[error]" not in said
+
+
+def test_records_that_a_full_disk_does_not_take_are_kept_and_written_when_it_does(tmp_path):
+    """In a process that may write no file beyond 6 kB, then may again: the file never holds half a line."""
+    code = """
+import resource, sys
+from pathlib import Path
+import synthetic
+from harness.record import Store
+store, records = Store(Path(sys.argv[1])), synthetic.launches(n=4)
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (6000, hard))
+for record in records[:3]:
+    store.keep(record)
+print(len(store.unsaved), store.trouble, len(store.read(records[0].session)[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+store.keep(records[3])
+print(len(store.unsaved), store.read(records[0].session)[1] == records)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True, check=True)
+    first, second = ran.stdout.splitlines()
+    held, *_, written = first.split()
+    assert int(held) + int(written) == 3
+    assert int(held) >= 1
+    assert "File too large" in first
+    assert second == "0 True"
