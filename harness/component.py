@@ -186,7 +186,8 @@ class Requires:
     """What must be there before `load` can work; checked without importing anything.
 
     packages: import names. cpu_flags: as /proc/cpuinfo spells them. device: "cuda" or "mps". native: module name of a
-    compiled kernel of the plugin. why_not: a cheap extra check that returns the reason for unavailability, or None.
+    compiled kernel of the plugin. What is named is imported by load() or, a package, by the first call: a row that never
+    does is not trusted. why_not: a cheap extra check that returns the reason for unavailability, or None.
     """
 
     packages: tuple[str, ...] = ()

@@ -29,6 +29,7 @@ from harness.settings import ConfigurationError
 COMPONENTS = "harness.components"
 IMPLEMENTATIONS = "harness.implementations"
 SLOW_IMPORT_SECONDS = 0.05
+SLEEPING_IMPORT_SECONDS = 0.3
 FRAMEWORKS = ("torch", "mlx", "tensorflow", "jax", "onnxruntime", "openvino", "librosa", "numba", "scipy", "pandas", "hypothesis")
 
 
@@ -167,7 +168,7 @@ def _load(point: importlib.metadata.EntryPoint) -> Entry:
     distribution = point.dist.name if point.dist else ""
     version = point.dist.version if point.dist else ""
     base = Entry(point.name, point.group, point.value, distribution, version)
-    before, printed, started = set(sys.modules), io.StringIO(), time.process_time()
+    before, printed, started, waited = set(sys.modules), io.StringIO(), time.process_time(), _asleep()
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             item = point.load()
@@ -180,10 +181,21 @@ def _load(point: importlib.metadata.EntryPoint) -> Entry:
         notes.append(f"imports {', '.join(frameworks)} at import time; move it into load()")
     if seconds > SLOW_IMPORT_SECONDS:
         notes.append(f"takes {seconds * 1e3:.0f} ms of CPU time to import; keep it under {SLOW_IMPORT_SECONDS * 1e3:.0f} ms")
+    if (waited := _asleep() - waited) > SLEEPING_IMPORT_SECONDS:
+        notes.append(f"waits {waited * 1e3:.0f} ms while it is imported")
     if printed.getvalue().strip():
         notes.append(f"prints at import time: {printed.getvalue().strip()[:80]!r}")
     origin = getattr(sys.modules.get(point.module), "__file__", None)
     return _replace(base, item=item, notes=tuple(notes), folder=Path(origin).parent if origin else None)
+
+
+def _asleep() -> float:
+    """Seconds this thread has neither run nor waited for a CPU; 0 where the system (not Linux) does not tell the two waits apart."""
+    try:
+        run, queued, _ = Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return 0.0
+    return time.perf_counter() - (int(run) + int(queued)) / 1e9
 
 
 def _agree(entries: list[Entry]) -> Iterable[Entry]:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import clock, memory, wire
+from harness import clock, memory, origin, wire
 from harness.component import Implementation, Inputs, Outputs, Run
 from harness.settings import Settings
 
@@ -80,6 +80,8 @@ class Runner:
         cpu += _children_cpu_ns() - children
         if not callable(self._run):
             raise TypeError(f"load() must give a function run(inputs), found {type(self._run).__name__}")
+        self._implementation = found
+        self._unused = origin.unused([found.requires.native] if found.requires.native else [])  # before its hash is asked for
         watches = (_stopwatch(found.clock, shares.get(of, 0.0)) for of in ("block", "calls", "cold"))
         self._watch, self._calls_watch, self._cold_watch = watches
         self._added_bytes = shares.get("bytes", 0.0)
@@ -107,8 +109,9 @@ class Runner:
             added = np.ones(max(0, round((1 + self._added_bytes) * memory.peak_rss()) - memory.rss()), np.uint8)
             del added
         answer |= {"peak_bytes": memory.peak_rss(), "peak_since_start": unreset, "device_peak": memory.device_peak()}
-        joined = self._joined(outputs)
+        joined, found = self._joined(outputs), self._implementation.requires
         self._held = joined, _digest(joined)
+        answer["unused"] = [*self._unused, *origin.unused(found.packages)]
         return {**answer, "outputs": joined, "mutated": self._mutated([seed])}
 
     def outputs(self, *, seeds: list[int]) -> dict[str, Any]:
@@ -158,8 +161,8 @@ class Runner:
         return {"calls_ns": np.array(stamps, np.int64), "chunks_ns": chunks, "cpu_ns": cpu, "after_ns": after}
 
     def check(self, *, inputs: bool) -> dict[str, Any]:
-        """The kept output's digest, the processor time other threads took since the block, and whether the inputs, or the
-        output of the first call, were changed."""
+        """The kept output's digest, the processor time other threads took since the block, the memory held, and whether the
+        inputs, or the output of the first call, were changed."""
         assert self._kept is not None
         assert self._after_block is not None
         seed, outputs = self._kept
@@ -168,7 +171,7 @@ class Runner:
         rewritten = held is not None and _digest(held[0]) != held[1]
         process, thread = self._after_block
         hidden = (process_time_ns() - process) - (thread_time_ns() - thread)
-        return {**answer, "hidden_cpu_ns": max(0, hidden), "rewritten": rewritten}
+        return {**answer, "hidden_cpu_ns": max(0, hidden), "rss_bytes": memory.rss(), "rewritten": rewritten}
 
     def kept(self) -> dict[str, Any]:
         """The kept output itself."""
@@ -176,10 +179,12 @@ class Runner:
         return {"seed": self._kept[0], "outputs": self._kept[1]}
 
     def fresh(self, *, inputs: list[Inputs]) -> dict[str, Any]:
-        """Calls on inputs never seen before, beside calls on known ones: replayed results are much faster on the known."""
+        """Calls on inputs never seen before, beside calls that repeat the one before: replayed results are much faster there."""
         known, unseen = [], []
         for number, values in enumerate(inputs):
-            known.append(self._timed(self._random.choice([seed for seed in self._inputs if seed >= 0]))[0])
+            seed = self._random.choice([seed for seed in self._inputs if seed >= 0])
+            self._timed(seed)
+            known.append(self._timed(seed)[0])
             _digest(values)  # reads them, so that they are as warm as the known ones
             self._inputs[-1 - number] = values
             unseen.append(self._timed(-1 - number)[0])
@@ -199,6 +204,11 @@ class Runner:
         except Exception as error:
             return {"refused": f"{type(error).__name__}: {error}"[:MESSAGE_CHARACTERS]}
         return {"outputs": _sendable(outputs), "mutated": "" if _digest(inputs) == before else "its inputs"}
+
+    def borrowed(self, *, others: list[str]) -> dict[str, Any]:
+        """Which of the other implementations (entry point values) a call really runs, or ""."""
+        inputs = next(iter(self._inputs.values()))
+        return {"borrowed": origin.borrowed(lambda: _real(self._run(inputs)), self._implementation, others)}
 
     def state(self) -> dict[str, Any]:
         """What really runs here: versions, BLAS kernels, threads, affinity, device memory."""

@@ -327,7 +327,7 @@ class Obliging:
         if command == "block":
             spent = int(1e9 * self.seconds) * arguments["calls"]
             return {"wall_ns": spent, "cpu_ns": spent, "after_ns": 0}
-        return {"seed": 0, "digest": "same", "hidden_cpu_ns": 0, "mutated": "", "rewritten": False}
+        return {"seed": 0, "digest": "same", "hidden_cpu_ns": 0, "rss_bytes": 0, "mutated": "", "rewritten": False}
 
 
 def rounds(installed, budget, kernel, seconds=(0.002, 0.002), first=None):

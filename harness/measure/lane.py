@@ -24,6 +24,7 @@ class Target:
     replaced: policies that its variant replaces. expected: reference outputs by seed, or the outcome of their absence.
     paths: sys.path of the worker, None for the harness's own. python: its interpreter, likewise. slowdown:
     shares of its own cost that are added to what is measured of it (`Runner.load`). control: "" for a row that is judged.
+    others: entry point values of the component's other implementations.
     """
 
     planned: Planned
@@ -42,6 +43,7 @@ class Target:
     python: str | None = None
     slowdown: Mapping[str, float] = field(default_factory=dict)
     control: str = ""
+    others: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -77,6 +79,8 @@ class Lane:
     chunks: list[tuple[float, ...]] = field(default_factory=list)
     trusted: dict[int, set[str]] = field(default_factory=dict)  # digests of outputs whose parity was established, by seed
     witness: Witness = field(default_factory=Witness)
+    called: int = 0  # timed calls so far
+    memory: list[tuple[int, int]] = field(default_factory=list)  # (timed calls so far, bytes held then)
     notes: list[str] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
     done: bool = False
@@ -123,11 +127,12 @@ class Lane:
             self.end(failure.outcome)
 
 
-def judge_outputs(lane: Lane, seed: int, outputs: Outputs, where: str) -> None:
-    """Judge outputs; a row that is wrong is recorded, and not timed."""
+def judge_outputs(lane: Lane, seed: int, outputs: Outputs, where: str, expected: Outputs | None = None) -> None:
+    """Judge outputs, against those expected of a seed of the case where none are given; a row that is wrong is not timed."""
     target, planned = lane.target, lane.target.planned
-    assert not isinstance(target.expected, Outcome)
-    expected = target.expected[seed]
+    if expected is None:
+        assert not isinstance(target.expected, Outcome)
+        expected = target.expected[seed]
     place = f"{target.name}, case {planned.case}, seed {seed}, {where}"
     again = f"reproduce: {reproduce(target, seed)}"
     if (bad := not_finite(outputs)) is not None and not_finite(expected) is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from harness.measure import slow
+from harness.measure import slow, suspects
 from harness.measure.calibration import Calibration
 from harness.measure.effort import Effort
 from harness.measure.lane import Lane, judge_inputs, judge_outputs
@@ -26,8 +26,6 @@ MOST_CALLS = 1000
 SLICES = 4
 MOST_CALLS_PER_BLOCK = 2000
 SLOWEST_COPY = 200e6  # bytes per second
-REPLAY_CHECK_SECONDS = 0.5
-REPLAY_FACTOR, REPLAY_SECONDS = 4.0, 50e-6
 HIDDEN_SHARE, HIDDEN_SECONDS = 0.1, 0.0002
 
 
@@ -64,8 +62,11 @@ def measure(
     budget = seconds()
     _rounds(_active(lanes), 0.6 * budget, effort.slow_rounds, calibration, rng)
     _single_calls(_active(lanes), 0.3 * budget, rng)
+    fresh = launch == 0 and len(seeds) > 1
+    if fresh:
+        suspects.surprise(_active(lanes))
     for lane in _active(lanes):
-        _finish(lane, fresh=launch == 0 and len(seeds) > 1)
+        _finish(lane, fresh=fresh)
 
 
 def _active(lanes: Sequence[Lane]) -> list[Lane]:
@@ -177,6 +178,7 @@ def _block(lane: Lane) -> tuple[int, float, float] | None:
         with lane.witness.watch(lane.worker.pid) as seen:
             answer = lane.ask("block", calls=calls)
         wall, cpu = answer["wall_ns"] / 1e9, answer["cpu_ns"] / 1e9
+        lane.called += calls
         lane.seconds = min(lane.seconds, wall / calls)
         lane.witness.add(seen, wall=wall, cpu=cpu, after=_copying(lane, answer))
         if lane.witness.gross():
@@ -194,6 +196,7 @@ def _checked(lane: Lane) -> float:
         judge_outputs(lane, answer["seed"], lane.ask("kept")["outputs"], "a timed call")
         if not lane.done:
             lane.trusted[answer["seed"]].add(answer["digest"])
+    lane.memory.append((lane.called, answer["rss_bytes"]))
     return float(answer["hidden_cpu_ns"] / 1e9)
 
 
@@ -216,6 +219,7 @@ def _slice(lane: Lane, seconds: float) -> None:
         answer = lane.ask("calls", count=MOST_CALLS // SLICES, seconds=seconds)
     stamps = answer["calls_ns"] / 1e9
     lane.witness.add(seen, wall=float(stamps.sum()), cpu=answer["cpu_ns"] / 1e9, after=_copying(lane, answer))
+    lane.called += len(stamps)
     lane.calls += stamps.tolist()
     lane.chunks += [tuple(arrival / 1e9 for arrival in arrivals) for arrivals in answer["chunks_ns"]]
     _checked(lane)
@@ -229,9 +233,8 @@ def _finish(lane: Lane, *, fresh: bool) -> None:
                 raise lane.distrust(contradiction)
             judge_inputs(lane, lane.ask("check", inputs=True))
             _children(lane)
-        # One call may be slow by chance; four are slow for a reason.
-        if fresh and not lane.done and lane.seconds < REPLAY_CHECK_SECONDS and _replayed(lane, 1) and (times := _replayed(lane, 3)):
-            raise lane.distrust("inputs it has seen take {:.3g} s, new ones {:.3g} s: it replays results".format(*times))
+        if not lane.done and (reason := suspects.reason(lane, fresh=fresh)):
+            raise lane.distrust(reason)
         if not lane.done:
             lane.state = lane.ask("state")
             ready = lane.loaded["wall_ns"] / 1e9 + (lane.first["wall_ns"] / 1e9 - lane.seconds if lane.fresh else 0.0)
@@ -243,15 +246,6 @@ def _copying(lane: Lane, answer: Mapping[str, Any]) -> float:
     assert not isinstance(lane.target.expected, Outcome)
     most = max(sum(array.nbytes for array in outputs.values()) for outputs in lane.target.expected.values())
     return float(min(answer["after_ns"] / 1e9, most / SLOWEST_COPY))
-
-
-def _replayed(lane: Lane, calls: int) -> tuple[float, float] | None:
-    """Seconds on known and on fresh inputs where the known are much faster, else None."""
-    workload = lane.target.workload
-    answer = lane.ask("fresh", inputs=[workload.inputs(random.randrange(1000, 1 << 30), keep=False) for _ in range(calls)])
-    # Of both clocks: a busy machine stretches the one, threads that go on after a call the other.
-    pairs = [(max(answer[f"known_{clock}_ns"]) / 1e9, min(answer[f"fresh_{clock}_ns"]) / 1e9) for clock in ("wall", "cpu")]
-    return pairs[0] if all(unseen > REPLAY_FACTOR * known + REPLAY_SECONDS for known, unseen in pairs) else None
 
 
 def _children(lane: Lane) -> None:

@@ -186,8 +186,8 @@ def target(
     environment: Mapping[str, str],
 ) -> Target:
     """What the lane of a row needs, reference outputs included. settings: the session's with the row's."""
-    implementation = registry.implementations(row.component)[row.implementation]
-    entry = registry.entry(f"{row.component}.{row.implementation}")
+    known = registry.implementations(row.component)
+    implementation, entry = known[row.implementation], registry.entry(f"{row.component}.{row.implementation}")
     try:
         expected: Mapping[int, Outputs] | Outcome = references.outputs(row.component, workload, row.case, seeds, settings)
     except WorkerFailed as failure:
@@ -203,6 +203,7 @@ def target(
         expected=expected,
         environment=pins(settings.threads, environment),
         affinity=settings.affinity or (),
+        others=[registry.entry(f"{row.component}.{name}").value for name in known if name != row.implementation],
     )
 
 

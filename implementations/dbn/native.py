@@ -56,6 +56,7 @@ def _tables(model: BarModel) -> tuple[Any, ...]:
 
 @contextmanager
 def load(settings: Settings) -> Iterator[Run]:
+    import_module("implementations.dbn._native")
     threads = settings.threads or 1
 
     def decoder(densities: np.ndarray, models: Sequence[BarModel]) -> list[tuple[np.ndarray, float]]:

@@ -65,6 +65,7 @@ def _cpus() -> int:
 def load(settings: Settings) -> Iterator[Run]:
     """Gives `run`."""
     check_precision("native", settings, "float32", "float64")
+    import_module("implementations.spectrogram._native")
     precision = settings.precision or "float64"
 
     def run(inputs: Inputs) -> Outputs:

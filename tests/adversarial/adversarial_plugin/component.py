@@ -8,7 +8,9 @@ SIZE = 20_000
 
 
 def make(seed):
-    return {"x": np.random.default_rng(seed).standard_normal(SIZE)}
+    x = np.random.default_rng(seed).standard_normal(SIZE)
+    x[::1000] *= 1e-310  # denormals
+    return {"x": x}
 
 
 def tiny(seed):

@@ -1,0 +1,59 @@
+"""Whose code computes: what an implementation says it needs and never imports, and other implementations that it calls."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from harness.component import Implementation
+
+
+def unused(names: Sequence[str]) -> list[str]:
+    """Of these modules those that were not imported in this process."""
+    return [name for name in names if name not in sys.modules]
+
+
+def borrowed(call: Callable[[], object], own: Implementation, others: Sequence[str]) -> str:
+    """The first of the other implementations (`package.module:NAME`) whose own code runs inside `call`, or "".
+
+    Own code is what is written inside its load(); helpers at module level may be shared.
+    """
+    mine = {id(code) for code in _code(own)}
+    owners = {id(code): other for other in others for code in _code(_loaded(other)) if id(code) not in mine}
+    found: list[str] = []
+
+    def look(frame: types.FrameType, event: str, argument: Any) -> None:
+        if event == "call" and id(frame.f_code) in owners:
+            found.append(owners[id(frame.f_code)])
+
+    if not owners:
+        return ""
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return found[0] if found else ""
+
+
+def _loaded(value: str) -> Implementation | None:
+    """The implementation of that entry point if its module is imported: else it cannot have run."""
+    module, _, name = value.partition(":")
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found if isinstance(found, Implementation) else None
+
+
+def _code(implementation: Implementation | None) -> Iterator[types.CodeType]:
+    """The code of its load() and all functions written inside."""
+    code = getattr(inspect.unwrap(implementation.load), "__code__", None) if implementation is not None else None
+    waiting = [code] if code is not None else []
+    while waiting:
+        code = waiting.pop()
+        yield code
+        waiting += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]

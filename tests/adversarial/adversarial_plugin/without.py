@@ -1,0 +1,20 @@
+"""Takes one protection out of the worker that imports this plugin, so that a test can show what it is worth."""
+
+import time
+
+from harness import clock, runner
+
+
+def materialising():
+    """Outputs are made real when they are kept, after the timer has stopped."""
+    runner._real = lambda result, watch=None, arrivals=None: result
+    joined = runner._joined_chunks
+    runner._joined_chunks = lambda outputs: joined({name: runner.np.asarray(value) for name, value in outputs.items()})
+
+
+def early_clock():
+    """The clock is looked up in the time module at each reading."""
+    clock.Stopwatch._read = lambda self: clock.Elapsed(time.perf_counter_ns(), time.process_time_ns())
+
+
+TAKEN_OUT = {"materialising": materialising, "early_clock": early_clock}
