@@ -12,6 +12,7 @@
 """
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -32,6 +33,7 @@ from hypothesis import strategies as st
 from harness import audio, limits, project, wire
 from harness.history.files import Damaged, load
 from harness.measure.reference import References
+from harness.metrics import seconds_by_round
 from harness.record import RecordError, Store, from_json, to_json
 from harness.registry import Registry
 from harness.report.console import say
@@ -93,6 +95,14 @@ def test_any_value_in_any_field_is_an_error_or_can_be_judged(field, value):
     if found is None:
         return
     assert judge(plan, [found], (), (), machine=synthetic.MACHINE).plan == plan
+
+
+@pytest.mark.parametrize("calls", [0, -1])
+def test_blocks_without_calls_are_no_times(calls):
+    record = synthetic.record()
+    blocks = tuple(dataclasses.replace(block, calls=calls) for block in record.samples.blocks)
+    for some in (blocks, blocks + blocks):
+        assert seconds_by_round(some) == {}
 
 
 def test_a_session_is_a_name_and_never_a_path(tmp_path):
