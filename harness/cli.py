@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import commands, running
+from harness import commands, gating, running
 from harness.commands import INCOMPLETE, USAGE, Command
 from harness.settings import NAMES, ConfigurationError
 
@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     _open_streams()
     options = parser().parse_args(arguments)
+    options.arguments = list(sys.argv[1:] if arguments is None else arguments)
     command: Command = options.command
     try:
         code = command(options)
@@ -96,6 +97,17 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--launches", type=int, metavar="N", help="fresh processes per row and case (default 3, which a verdict needs)")
     one.add_argument("--record", action="store_true", help="write into asv history (clean commits only)")
     one.add_argument("--resume", nargs="?", const="", metavar="SESSION", help="go on with a session that did not end (default: the latest)")
+    one.add_argument("--wait", action="store_true", help="where another run measures on this machine, wait for its end")
+    _add_machine(one)
+    _add_reports(one)
+
+    one = _add(under, "gate", gating.gate, "head against base, both built and measured now: has anything become worse?")
+    one.add_argument("patterns", nargs="*", metavar="PATTERN", help="component or component.implementation, with * and ?; all without")
+    one.add_argument("--base", metavar="REF", help="the commit that head, the working tree, is compared with")
+    one.add_argument("--self-test", action="store_true", help="can the gate be red and green, on this machine, now?")
+    one.add_argument("--case", action="append", metavar="NAME", help="only this case (repeatable)")
+    one.add_argument("--budget", type=float, default=20.0, metavar="MINUTES", help="what is undecided by then is inconclusive (default 20)")
+    one.add_argument("--patience", type=float, default=120.0, metavar="SECONDS", help="a call that takes longer is a hang (default 120)")
     one.add_argument("--wait", action="store_true", help="where another run measures on this machine, wait for its end")
     _add_machine(one)
     _add_reports(one)

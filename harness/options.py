@@ -56,6 +56,18 @@ def check_run(options: argparse.Namespace) -> None:
         raise ConfigurationError(f"--seed: expected a whole number from 0 to 4294967295, found {options.seed}")
 
 
+def check_gate(options: argparse.Namespace) -> None:
+    """Refuse what leaves nothing to compare, and a budget in which nothing can be measured."""
+    if options.self_test:
+        _refuse(options, "means nothing with --self-test, which gates specimens of its own", "base", "case", "json", "junit", "markdown")
+    elif options.base is None:
+        raise ConfigurationError("--base: expected a commit to compare the working tree with, found none; in a pull request: its target")
+    if not options.patience > 0:
+        raise ConfigurationError(f"--patience: expected seconds, more than 0, found {options.patience:g}")
+    if not 0 < options.budget < 24 * 60:
+        raise ConfigurationError(f"--budget: expected minutes, more than 0 and less than a day, found {options.budget:g}")
+
+
 def check_judge(options: argparse.Namespace) -> None:
     """Refuse what only the judging of a history knows."""
     if options.history:

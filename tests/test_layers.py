@@ -38,13 +38,17 @@ MAY_IMPORT = {
     "claims": {"installed", "metrics", "record", "settings", "stats", "targets", "verdict"},
     "history": {"installed", "machine", "metrics", "record", "settings", "stats", "targets", "verdict"},
     "report": {
-        "claims", "component", "history", "measure", "metrics", "parity", "record", "registry", "settings", "stats", "targets", "verdict",
+        "claims", "component", "gate", "history", "measure", "metrics", "parity", "record", "registry", "settings", "stats",
+        "targets", "verdict",
     },
     "past": {"context", "history", "measure", "project", "record", "registry", "settings", "verdict"},
     "context": {"installed", "machine", "parity", "profile", "project", "record", "registry", "settings", "targets", "verdict"},
-    "gate": {"component", "measure", "metrics", "profile", "project", "record", "registry", "settings", "stats"},
+    "gate": {
+        "clock", "component", "machine", "measure", "metrics", "profile", "project", "record", "registry", "settings", "stats",
+        "targets", "verdict",
+    },
 }  # fmt: skip
-DOORS = {"cli", "commands", "options", "pytest_items", "pytest_plugin", "running"}
+DOORS = {"cli", "commands", "gating", "options", "pytest_items", "pytest_plugin", "running"}
 
 
 def imports(path: Path) -> set[str]:

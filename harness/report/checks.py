@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from harness.gate.selftest import Checked
 from harness.history import Published, Refused, Registration
 from harness.measure import Flip, Fuzzed
 from harness.report.text import clean
@@ -32,6 +33,16 @@ def flips(found: Iterable[Flip]) -> list[Pair]:
         dead = "" if flip.shown else "DEAD "
         lines.append((f"{flip.component}.{flip.implementation}".rstrip("."), f"{dead}{effect}{clean(flip.message)}"))
     return lines
+
+
+def self_tested(found: Sequence[Checked]) -> list[Pair]:
+    """One line per defect: the exit code it gave, or what was wrong with the gate; then the sum."""
+    lines = []
+    for one in found:
+        word = f"NOT AS IT SHOULD BE: {clean(one.problem)}" if one.problem else f"exit code {one.code}, as it should"
+        lines.append((one.check.name, f"{word} ({one.seconds:.1f} s)"))
+    wrong = sum(bool(one.problem) for one in found)
+    return [*lines, ("the gate", f"{len(found) - wrong} of {len(found)} right" + ("" if wrong else ": it can be red and green here"))]
 
 
 def refused(found: Mapping[Refused, int]) -> list[Pair]:

@@ -1,0 +1,214 @@
+"""From the records of a gate's launches to the log-ratios that are decided on, and from decisions to verdicts; pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from harness import metrics, stats
+from harness.gate.decide import Decision, Series
+from harness.gate.margins import Margins
+from harness.gate.ratios import blocks_log_ratio, log_ratio
+from harness.metrics import Absent, Key
+from harness.record import Plan, Planned, Record
+from harness.targets import Target
+from harness.verdict import Answer, Problem, Row, Verdicts, judge
+
+HEAD, BASE, COPY, INJECTED = LANES = ("head", "base", "copy", "injected")
+"""Values of Record.control in a gate's session: what ran. copy: a second build of base. injected: base, slowed down on purpose."""
+
+SECONDS, OUTPUT = "seconds_per_call", "throughput_per_second"
+
+Launches = Mapping[str, Mapping[int, Record]]
+"""Records of one row on one case by lane and launch."""
+
+
+def by_row(records: Iterable[Record]) -> dict[Key, dict[str, dict[int, Record]]]:
+    """Records by row on a case, lane and launch."""
+    found: dict[Key, dict[str, dict[int, Record]]] = {}
+    for record in records:
+        found.setdefault(metrics.key(record), {lane: {} for lane in LANES})[record.control][record.launch] = record
+    return found
+
+
+def series(screening: Iterable[Record], fresh: Iterable[Record] = ()) -> list[Series]:
+    """What each metric of each row says. Rows whose head or base was not measured, or is wrong, have none."""
+    first, second = by_row(screening), by_row(fresh)
+    return [one for key, lanes in first.items() if comparable(lanes) == "" for one in _of_row(key, lanes, second.get(key, {}))]
+
+
+def comparable(lanes: Launches) -> str:
+    """Why a row cannot be compared, or ""."""
+    for lane in LANES:
+        records = list(lanes.get(lane, {}).values())
+        if not records:
+            return f"{lane} left no record"
+        for record in records:
+            if record.outcome.kind != "measured":
+                return f"{lane}: {record.outcome.kind}: {record.outcome.message}".rstrip(": ")
+            wrong = [result for result in record.parity if not result.passed]
+            if wrong:
+                return f"{lane}: {wrong[0].message or f'output {wrong[0].output} is wrong'}"
+    return ""
+
+
+def verdicts(
+    plan: Plan,
+    records: Sequence[Record],
+    *,
+    found: Mapping[tuple[Key, str], Decision],
+    margins: Margins,
+    targets: Iterable[Target],
+    profiles: Sequence[str],
+    alone: Mapping[Key, str],
+    base: str,
+    problems: Sequence[Problem] = (),
+    notes: Sequence[str] = (),
+) -> Verdicts:
+    """Head's run, parity and targets as in any session, and for each metric of each row whether it regressed.
+
+    records: of the screening launches. found: the decisions by row and metric. base: as the user named it. alone: rows that
+    base lacks, with what to say of them: they have nothing to regress from.
+    """
+    own = [dataclasses.replace(record, control="") for record in records if record.control == HEAD]
+    beside = tuple(target for target in targets if not target.metric.startswith(metrics.SPEEDUP))
+    judged = judge(plan, own, beside, profiles, machine=plan.machine)
+    lanes = by_row(records)
+    rows = tuple(
+        dataclasses.replace(row, answers=(*row.answers, Answer("regression", "pass", notes=(alone[metrics.key(row.planned)],))))
+        if metrics.key(row.planned) in alone
+        else _compared(row, lanes.get(metrics.key(row.planned), {}), found, margins, base)
+        for row in judged.rows
+    )
+    clocks = _clocks(rows, lanes)
+    skipped = [
+        f"not judged here: {target.component} {target.words}: `harness run` measures what it is compared with"
+        for target in targets
+        if target.metric.startswith(metrics.SPEEDUP) and target.component in {item.component for item in plan.planned}
+    ]
+    return Verdicts(plan, rows, (*judged.problems, *problems), (*judged.notes, *dict.fromkeys(skipped), *clocks, *notes))
+
+
+def _compared(row: Row, launches: Launches, found: Mapping[tuple[Key, str], Decision], margins: Margins, base: str) -> Row:
+    """A row with what each of its metrics says, and with its speed-up over base beside those over peers."""
+    key = metrics.key(row.planned)
+    answers = tuple(_answer(row.planned, metric, decision, margins, base) for (of, metric), decision in found.items() if of == key)
+    if not answers:
+        reason = comparable(launches) or "no launch measured both sides"
+        answers = (Answer("regression", "inconclusive", f"not compared: {reason}"),)
+    slower = found.get((key, SECONDS))
+    known = {f"{metrics.SPEEDUP}base": _speedup(slower.interval)} if slower is not None else {}
+    return dataclasses.replace(row, answers=(*row.answers, *answers), metrics={**row.metrics, **known})
+
+
+def _answer(row: Planned, metric: str, decision: Decision, margins: Margins, base: str) -> Answer:
+    bound = margins.of(metric)
+    limit = bound.pass_below if decision.state == "pass" else bound.fail_above
+    again = f"; reproduce: harness gate --base {shlex.quote(base)} {row.component}.{row.implementation} --case {shlex.quote(row.case)}"
+    said = f"{metric}: {decision.reason}{'' if decision.state == 'pass' else again}" if decision.reason else ""
+    return Answer("regression", decision.state, said, metric, decision.interval, limit)
+
+
+def _speedup(slowdown: metrics.Value) -> metrics.Value:
+    """How many times as fast as base, from the slow-down over it."""
+    if isinstance(slowdown, Absent) or slowdown.low is None or slowdown.high is None:
+        return slowdown
+    point, low, high = (1 / (1 + share) for share in (slowdown.point, slowdown.high, slowdown.low))
+    return dataclasses.replace(slowdown, point=point, low=low, high=high)
+
+
+def _clocks(rows: Sequence[Row], records: Mapping[Key, Launches]) -> list[str]:
+    """Which clock judges the calls of which rows, and why."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        for record in list(records.get(metrics.key(row.planned), {}).get(HEAD, {}).values())[:1]:
+            names.setdefault(record.clock, []).append(f"{row.planned.component}.{row.planned.row}")
+    return [f"judged on {_WHY.get(clock, _WHY['wall'])}: {', '.join(dict.fromkeys(of))}" for clock, of in names.items()]
+
+
+_WHY = {
+    "cpu": "processor time (one thread: waiting for a busy machine does not count)",
+    "wall": "wall time (several threads or processes: processor time does not show how well they overlap)",
+    "cuda": "wall time until the GPU has finished",
+    "mlx": "wall time until MLX has finished",
+}
+
+
+def _of_row(key: Key, lanes: Launches, fresh: Launches) -> list[Series]:
+    sample = next(iter(lanes[HEAD].values()))
+    clock: metrics.Clock = "cpu" if sample.clock == "cpu" else "wall"
+    seconds = _seconds_of_a_call(sample)
+    found = []
+    for metric, ratio in _ratios(clock).items():
+        screened = [_launches(ratio, lanes, lane) for lane in (HEAD, COPY, INJECTED)]
+        confirmed = [_launches(ratio, fresh, lane) for lane in (HEAD, COPY, INJECTED)] if fresh else [(), (), ()]
+        # The metric of every launch that has it; what no launch of head has is no metric of this row.
+        if screened[0] and not (metric == OUTPUT and _same_output(lanes)):
+            judged_on = clock if metric in (SECONDS, OUTPUT) else "wall"
+            found.append(Series(key, metric, judged_on, seconds, *screened, *confirmed))
+    return found
+
+
+def _launches(ratio: Callable[[Record, Record], float | None], lanes: Launches, lane: str) -> tuple[float, ...]:
+    bases = lanes.get(BASE, {})
+    pairs = ((record, bases[number]) for number, record in sorted(lanes.get(lane, {}).items()) if number in bases)
+    return tuple(value for one, base in pairs if (value := ratio(one, base)) is not None)
+
+
+def _ratios(clock: metrics.Clock) -> dict[str, Callable[[Record, Record], float | None]]:
+    """The log-ratio of a launch, by metric; None where one of the two was not measured."""
+
+    def seconds(record: Record, base: Record) -> float | None:
+        found = blocks_log_ratio(record.samples.blocks, base.samples.blocks, clock)
+        return None if isinstance(found, Absent) else found
+
+    def output(record: Record, base: Record) -> float | None:
+        found = seconds(record, base)
+        made, before = record.samples.produced, base.samples.produced
+        return None if found is None or not made or not before else found + math.log(before / made)
+
+    def of(value: Callable[[Record], float | None]) -> Callable[[Record, Record], float | None]:
+        def ratio(record: Record, base: Record) -> float | None:
+            mine, other = value(record), value(base)
+            return None if mine is None or other is None else log_ratio(mine, other)
+
+        return ratio
+
+    return {
+        SECONDS: seconds,
+        OUTPUT: output,
+        "latency_p95_seconds": of(_p95),
+        "time_to_first_audio_seconds": of(lambda r: stats.median([c[0] for c in r.samples.chunks if c]) if any(r.samples.chunks) else None),
+        "cold_seconds": of(lambda r: r.samples.cold.wall_seconds if r.samples.cold else None),
+        "load_seconds": of(lambda r: r.samples.load.wall_seconds if r.samples.load else None),
+        "peak_bytes": of(lambda r: r.samples.peak_bytes),
+        "device_peak_bytes": of(lambda r: r.samples.device_peak_bytes),
+    }
+
+
+def _p95(record: Record) -> float | None:
+    calls = record.samples.calls
+    return stats.quantile(calls, 0.95) if len(calls) >= stats.calls_needed(0.95) else None
+
+
+def _seconds_of_a_call(record: Record) -> float:
+    blocks = record.samples.blocks
+    return sum(block.wall_seconds for block in blocks) / max(1, sum(block.calls for block in blocks))
+
+
+def _same_output(lanes: Launches) -> bool:
+    """Where a call produces as much as base's, throughput and real-time factor say what seconds per call says."""
+    made = {record.samples.produced for lane in (HEAD, BASE) for record in lanes[lane].values()}
+    return len(made) == 1
+
+
+def controls(found: Mapping[tuple[Key, str], Decision]) -> list[str]:
+    """What the two controls of a session say: two builds of base, and a slow-down injected on purpose."""
+    copies = [one.copy.point for one in found.values() if not isinstance(one.copy, Absent)]
+    injected = [one for one in found.values() if not isinstance(one.injected, Absent)]
+    seen = sum(one.state != "invalid" and "was not seen" not in one.reason for one in injected)
+    widest = f", furthest apart by {max(map(abs, copies)):.2%}" if copies else ""
+    copied = f"two builds of base compared {len(copies)} times{widest}"
+    return [f"controls: {copied}; a slow-down injected into base seen {seen} of {len(injected)} times"]

@@ -1,0 +1,54 @@
+"""Where a gate runs: in head's own environment, so that components, cases and reference are head's, whatever is installed here."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness.gate import environment
+from harness.gate.inventory import Entry
+from harness.gate.session import Sides
+from harness.gate.sides import Side, build, project_distribution
+from harness.record import data_folder
+
+SIDES = "HARNESS_GATE_SIDES"
+"""Set for the program that runs inside head's environment: the sides that were built for it, as JSON."""
+
+
+def build_sides(ref: str, note: Callable[[str], None]) -> Sides:
+    """Head (the working tree), base (commit `ref`) and a second build of base, of the distribution in the current folder."""
+    distribution, cache = project_distribution(), data_folder() / "sides"
+    made = {name: build(distribution, of, name, cache=cache, note=note) for name, of in (("head", None), ("base", ref), ("copy", ref))}
+    return Sides(**made)
+
+
+def given_sides() -> Sides | None:
+    """The sides that this program was started for, None where it was started by a user."""
+    text = os.environ.get(SIDES)
+    return None if text is None else Sides(**{name: _side(body) for name, body in json.loads(text).items()})
+
+
+def enter(sides: Sides, arguments: Sequence[str]) -> int:
+    """Run `harness` with these arguments inside head's environment; its exit code."""
+    head = sides.head
+    variables = {**environment.variables(), SIDES: json.dumps(dataclasses.asdict(sides), default=str)}
+    variables["PYTHONPATH"] = os.pathsep.join(head.paths)
+    process = subprocess.Popen([str(head.python), "-P", "-m", "harness.cli", *arguments], env=variables)
+    while True:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            continue  # the terminal interrupts both: the one inside says what was kept
+        return code if code >= 0 else 128 - code
+
+
+def _side(body: dict[str, object]) -> Side:
+    fields = {**body, "python": Path(str(body["python"])), "folder": Path(str(body["folder"]))}
+    fields["entries"] = {name: Entry(**entry) for name, entry in body["entries"].items()}  # type: ignore[attr-defined]
+    for name in ("paths", "packages", "shared"):
+        fields[name] = tuple(body[name])  # type: ignore[arg-type]
+    return Side(**fields)  # type: ignore[arg-type]

@@ -1,0 +1,34 @@
+"""Component gate_specimen: sines, once or many times, so that a call takes about 10 us, 1 ms or 50 ms."""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from harness.component import Case, Close, Component, Implementation, Unit
+
+LENGTH = 4096
+
+
+def _case(name: str, times: int, *, quick: bool = False) -> Case:
+    def make(seed: int) -> dict[str, object]:
+        return {"x": np.random.default_rng(seed).uniform(-1.0, 1.0, 2 * LENGTH), "times": times}
+
+    return Case(name, make, quick=quick)
+
+
+COMPONENT = Component(
+    "gate_specimen",
+    Unit("call"),
+    (_case("10us", 1, quick=True), _case("1ms", 60), _case("50ms", 3000)),
+    {"y": Close(1e-12)},
+    lambda inputs, outputs: float(outputs["y"].size / LENGTH),
+)
+
+
+@contextmanager
+def load(settings):
+    """Sines of the first half."""
+    yield lambda inputs: {"y": np.sin(inputs["x"][:LENGTH])}
+
+
+REFERENCE = Implementation("gate_specimen", "reference", "reference", load, clock="cpu")

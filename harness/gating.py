@@ -1,0 +1,100 @@
+"""`harness gate`: build head and base, compare them inside head's own environment, judge and report; or test the gate itself."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from harness import options as asked
+from harness.commands import conclude, context_of
+
+if TYPE_CHECKING:
+    from harness.gate import Sides
+
+INVALID = 4
+
+
+def gate(options: argparse.Namespace) -> int:
+    """Has anything become worse since a commit?"""
+    from harness import lock
+    from harness.gate import BuildFailed, door
+    from harness.report.console import progress, say
+
+    asked.check_gate(options)
+    asked.check_files(options)
+    if options.self_test:
+        return _self_test()
+    sides = door.given_sides()
+    if sides is not None:
+        with lock.measuring(wait=options.wait, tell=say):
+            return _compare(options, sides)
+    try:
+        with progress("building") as show:
+            built = door.build_sides(options.base, show)
+    except BuildFailed as failure:
+        say(f"nothing can be compared: {failure}")
+        return INVALID
+    return door.enter(built, options.arguments)
+
+
+def _compare(options: argparse.Namespace, sides: Sides) -> int:
+    """The comparison itself, in head's environment."""
+    from harness import gate, limits, measure
+    from harness.record import Store
+    from harness.report import terminal
+    from harness.report.console import console, progress
+
+    context, screen = context_of(options), console()
+    whole = measure.plan(
+        context.registry,
+        context.settings,
+        options.patterns,
+        machine=context.machine.name,
+        profile=context.profile.name,
+        cases=options.case or (),
+    )
+    expected = gate.expected(whole, sides.head, sides.base, options.patterns)
+    targets = context.targets(expected.plan)
+    terminal.render_plan(expected.plan, screen)
+    ceilings, margins = limits.cached(context.machine), gate.Margins(context.profile.margins)
+    with progress("comparing") as show:
+        found = gate.run(
+            expected.plan,
+            sides,
+            context.registry,
+            settings=context.settings,
+            environment=context.profile.environment,
+            margins=margins,
+            seconds=60 * options.budget,
+            alone=expected.alone,
+            store=Store(context.store.folder.parent / "gate"),
+            floor=limits.floor(ceilings) if ceilings else None,
+            progress=lambda p: show(f"{p.row.component}.{p.row.row} on {p.row.case}: {p.doing}", p.done / max(1, p.total)),
+            patience=options.patience,
+        )
+    verdicts = gate.verdicts(
+        expected.plan,
+        found.screening,
+        found=found.decisions,
+        margins=margins,
+        targets=targets,
+        profiles=context.profile.lineage,
+        alone=expected.alone,
+        base=options.base,
+        problems=(*expected.problems, *found.problems),
+        notes=gate.controls(found.decisions),
+    )
+    terminal.render(verdicts, screen, plan=False)
+    return conclude(options, verdicts)
+
+
+def _self_test() -> int:
+    """Show that the gate can be red: it must find each defect that is built into a specimen, and nothing where there is none."""
+    from harness.gate import selftest
+    from harness.report import checks
+    from harness.report.console import console, progress, render_pairs
+
+    with progress("testing the gate") as show:
+        found = list(selftest.self_test(show))
+    render_pairs(checks.self_tested(found), console())
+    return int(any(one.problem for one in found))
