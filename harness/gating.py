@@ -76,7 +76,6 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
         expected.plan,
         found.screening,
         found=found.decisions,
-        margins=margins,
         targets=targets,
         profiles=context.profile.lineage,
         alone=expected.alone,

@@ -56,12 +56,12 @@ class Runner:
         settings: dict[str, Any],
         affinity: list[int] | None = None,
         memory_limit: int | None = None,
-        slowdown: Mapping[str, float] | None = None,
+        slowdown: Mapping[str, tuple[float, float]] | None = None,
     ) -> dict[str, Any]:
         """Import the implementation and enter its load(), timed together. `files`: all that was loaded of its package.
 
-        slowdown: the share of its own cost that is added to what is measured from here on: to the time of "load", "cold",
-        "block" and "calls", to the peak of "bytes".
+        slowdown: what is added to what is measured from here on, to the time of "load", "cold", "block" and "calls", to the peak
+        of "bytes": a share of its own cost, and the least of it in seconds or bytes.
         """
         if affinity:
             _pin(affinity)
@@ -70,7 +70,7 @@ class Runner:
         gc.collect()
         base = memory.rss()
         shares = slowdown or {}
-        watch = _stopwatch("wall", shares.get("load", 0.0))
+        watch = _stopwatch("wall", shares.get("load"))
         children = _children_cpu_ns()
         watch.start()
         found: Implementation = _attribute(implementation)
@@ -82,9 +82,9 @@ class Runner:
             raise TypeError(f"load() must give a function run(inputs), found {type(self._run).__name__}")
         self._implementation = found
         self._unused = origin.unused([found.requires.native] if found.requires.native else [])  # before its hash is asked for
-        watches = (_stopwatch(found.clock, shares.get(of, 0.0)) for of in ("block", "calls", "cold"))
+        watches = (_stopwatch(found.clock, shares.get(of)) for of in ("block", "calls", "cold"))
         self._watch, self._calls_watch, self._cold_watch = watches
-        self._added_bytes = shares.get("bytes", 0.0)
+        self._added_bytes = shares.get("bytes", (0.0, 0.0))
         # The frameworks' own objects stay: a full collection of them in the middle of a block is not the implementation's cost.
         gc.collect()
         gc.freeze()
@@ -105,8 +105,10 @@ class Runner:
         unreset = memory.reset_peak_rss()
         memory.reset_device_peak()
         answer, outputs = self._timed(seed, self._cold_watch)
-        if self._added_bytes:
-            added = np.ones(max(0, round((1 + self._added_bytes) * memory.peak_rss()) - memory.rss()), np.uint8)
+        share, least = self._added_bytes
+        if share:
+            peak = memory.peak_rss()
+            added = np.ones(max(0, round(peak + max(share * peak, least)) - memory.rss()), np.uint8)
             del added
         answer |= {"peak_bytes": memory.peak_rss(), "peak_since_start": unreset, "device_peak": memory.device_peak()}
         joined, found = self._joined(outputs), self._implementation.requires
@@ -327,8 +329,8 @@ def _native_hash(found: Implementation) -> str:
     return native_hash(found.requires.native) if found.requires.native else ""
 
 
-def _stopwatch(name: str, added: float) -> clock.Stopwatch:
-    return clock.SlowedStopwatch(name, added) if added else clock.Stopwatch(name)
+def _stopwatch(name: str, added: tuple[float, float] | None) -> clock.Stopwatch:
+    return clock.SlowedStopwatch(name, *added) if added else clock.Stopwatch(name)
 
 
 def _files(package: str) -> list[str]:

@@ -216,7 +216,7 @@ def test_threads_are_pinned_unless_the_environment_says_otherwise():
 
 def test_an_injected_slow_down_shows_in_every_time_and_in_bytes(started):
     plain = started("honest:REFERENCE")
-    slowed = started("honest:REFERENCE", slowdown={"cold": 1.0, "block": 1.0, "calls": 1.0, "bytes": 1.0})
+    slowed = started("honest:REFERENCE", slowdown=dict.fromkeys(("cold", "block", "calls", "bytes"), (1.0, 0.0)))
     first, second = (worker.ask("cold", seed=1) for worker in (plain, slowed))
     assert second["peak_bytes"] > 1.8 * first["peak_bytes"]
     assert np.array_equal(first["outputs"]["y"], second["outputs"]["y"])

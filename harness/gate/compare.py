@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from harness import metrics, stats
 from harness.gate.decide import Decision, Series
-from harness.gate.margins import Margins
 from harness.gate.ratios import blocks_log_ratio, log_ratio
 from harness.metrics import Absent, Key
-from harness.record import Plan, Planned, Record
+from harness.record import Plan, Planned, Record, Timing
 from harness.targets import Target
 from harness.verdict import Answer, Problem, Row, Verdicts, judge
 
@@ -20,6 +19,7 @@ HEAD, BASE, COPY, INJECTED = LANES = ("head", "base", "copy", "injected")
 """Values of Record.control in a gate's session: what ran. copy: a second build of base. injected: base, slowed down on purpose."""
 
 SECONDS, OUTPUT = "seconds_per_call", "throughput_per_second"
+ONCE = ("cold_seconds", "load_seconds")
 
 Launches = Mapping[str, Mapping[int, Record]]
 """Records of one row on one case by lane and launch."""
@@ -59,7 +59,6 @@ def verdicts(
     records: Sequence[Record],
     *,
     found: Mapping[tuple[Key, str], Decision],
-    margins: Margins,
     targets: Iterable[Target],
     profiles: Sequence[str],
     alone: Mapping[Key, str],
@@ -79,7 +78,7 @@ def verdicts(
     rows = tuple(
         dataclasses.replace(row, answers=(*row.answers, Answer("regression", "pass", notes=(alone[metrics.key(row.planned)],))))
         if metrics.key(row.planned) in alone
-        else _compared(row, lanes.get(metrics.key(row.planned), {}), found, margins, base)
+        else _compared(row, lanes.get(metrics.key(row.planned), {}), found, base)
         for row in judged.rows
     )
     clocks = _clocks(rows, lanes)
@@ -91,10 +90,10 @@ def verdicts(
     return Verdicts(plan, rows, (*judged.problems, *problems), (*judged.notes, *dict.fromkeys(skipped), *clocks, *notes))
 
 
-def _compared(row: Row, launches: Launches, found: Mapping[tuple[Key, str], Decision], margins: Margins, base: str) -> Row:
+def _compared(row: Row, launches: Launches, found: Mapping[tuple[Key, str], Decision], base: str) -> Row:
     """A row with what each of its metrics says, and with its speed-up over base beside those over peers."""
     key = metrics.key(row.planned)
-    answers = tuple(_answer(row.planned, metric, decision, margins, base) for (of, metric), decision in found.items() if of == key)
+    answers = tuple(_answer(row.planned, metric, decision, base) for (of, metric), decision in found.items() if of == key)
     if not answers:
         reason = comparable(launches) or "no launch measured both sides"
         answers = (Answer("regression", "inconclusive", f"not compared: {reason}"),)
@@ -103,9 +102,8 @@ def _compared(row: Row, launches: Launches, found: Mapping[tuple[Key, str], Deci
     return dataclasses.replace(row, answers=(*row.answers, *answers), metrics={**row.metrics, **known})
 
 
-def _answer(row: Planned, metric: str, decision: Decision, margins: Margins, base: str) -> Answer:
-    bound = margins.of(metric)
-    limit = bound.pass_below if decision.state == "pass" else bound.fail_above
+def _answer(row: Planned, metric: str, decision: Decision, base: str) -> Answer:
+    limit = decision.bound.pass_below if decision.state == "pass" else decision.bound.fail_above
     again = f"; reproduce: harness gate --base {shlex.quote(base)} {row.component}.{row.implementation} --case {shlex.quote(row.case)}"
     said = f"{metric}: {decision.reason}{'' if decision.state == 'pass' else again}" if decision.reason else ""
     return Answer("regression", decision.state, said, metric, decision.interval, limit)
@@ -139,15 +137,15 @@ _WHY = {
 def _of_row(key: Key, lanes: Launches, fresh: Launches) -> list[Series]:
     sample = next(iter(lanes[HEAD].values()))
     clock: metrics.Clock = "cpu" if sample.clock == "cpu" else "wall"
-    seconds = _seconds_of_a_call(sample)
+    seconds, known = _seconds_of_a_call(sample), metrics.metrics_of(list(lanes[BASE].values()))
     found = []
     for metric, ratio in _ratios(clock).items():
-        screened = [_launches(ratio, lanes, lane) for lane in (HEAD, COPY, INJECTED)]
-        confirmed = [_launches(ratio, fresh, lane) for lane in (HEAD, COPY, INJECTED)] if fresh else [(), (), ()]
-        # The metric of every launch that has it; what no launch of head has is no metric of this row.
-        if screened[0] and not (metric == OUTPUT and _same_output(lanes)):
-            judged_on = clock if metric in (SECONDS, OUTPUT) else "wall"
-            found.append(Series(key, metric, judged_on, seconds, *screened, *confirmed))
+        screened = {lane: _launches(ratio, lanes, lane) for lane in (HEAD, COPY, INJECTED)}
+        confirmed = {f"fresh_{lane}".replace("fresh_head", "fresh"): _launches(ratio, fresh, lane) for lane in screened}
+        # What no launch of head has is no metric of this row.
+        if screened[HEAD] and not (metric == OUTPUT and _same_output(lanes)):
+            judged_on = clock if metric in (SECONDS, OUTPUT, *ONCE) else "wall"
+            found.append(Series(key, metric, judged_on, seconds, **screened, **confirmed, value=_value(known.get(metric))))
     return found
 
 
@@ -181,11 +179,19 @@ def _ratios(clock: metrics.Clock) -> dict[str, Callable[[Record, Record], float 
         OUTPUT: output,
         "latency_p95_seconds": of(_p95),
         "time_to_first_audio_seconds": of(lambda r: stats.median([c[0] for c in r.samples.chunks if c]) if any(r.samples.chunks) else None),
-        "cold_seconds": of(lambda r: r.samples.cold.wall_seconds if r.samples.cold else None),
-        "load_seconds": of(lambda r: r.samples.load.wall_seconds if r.samples.load else None),
+        "cold_seconds": of(lambda r: _timing(r.samples.cold, clock)),
+        "load_seconds": of(lambda r: _timing(r.samples.load, clock)),
         "peak_bytes": of(lambda r: r.samples.peak_bytes),
         "device_peak_bytes": of(lambda r: r.samples.device_peak_bytes),
     }
+
+
+def _timing(timing: Timing | None, clock: metrics.Clock) -> float | None:
+    return None if timing is None else timing.cpu_seconds if clock == "cpu" else timing.wall_seconds
+
+
+def _value(found: metrics.Value | None) -> float:
+    return found.point if isinstance(found, stats.Interval) else math.inf
 
 
 def _p95(record: Record) -> float | None:

@@ -42,8 +42,9 @@ CLASSES = (0.0001, 0.01)
 class Series:
     """One metric of one gated row on one case, as log-ratios, one per launch; above 0 is worse (see `log_ratio`).
 
-    clock: the one it is judged on. seconds: of one call. head, copy: over base. injected: base with `Margins.of(metric).injected`
-    of its own cost added, over base. fresh...: the same of the launches made to confirm what the others showed.
+    clock: the one it is judged on. seconds: of one call. value: of the metric in base, in its own unit. head, copy: over base.
+    injected: base with `Margins.injected(metric)` of its own cost added, over base. fresh...: the same of the launches made to
+    confirm what the others showed.
     """
 
     key: Key
@@ -56,6 +57,7 @@ class Series:
     fresh: tuple[float, ...] = ()
     fresh_copy: tuple[float, ...] = ()
     fresh_injected: tuple[float, ...] = ()
+    value: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,14 @@ class Decision:
     """The state of one series, in order of the series given.
 
     interval, copy, injected: of the slow-down over base (0.03 is 3 % worse, below 0 better) in the launches that decide.
-    more: what would decide it, "" when that is decided or given up.
+    more: what would decide it, "" when that is decided or given up. bound: what it was held against.
     """
 
     state: State
     interval: Value
     more: More
     reason: str
+    bound: Bound
     copy: Value = field(default=Absent("not measured"))
     injected: Value = field(default=Absent("not measured"))
 
@@ -88,7 +91,7 @@ class _Side(NamedTuple):
 
 def decide(series: Sequence[Series], margins: Margins | None = None) -> list[Decision]:
     """What is known of each series now, and what more would decide it; call again with what was measured since."""
-    bounds = [(margins or Margins()).of(one.metric) for one in series]
+    bounds = [(margins or Margins()).of(one.metric, one.value) for one in series]
     pools = _pools(series, bounds)
     sides = [_side(one, bound, pools.get(_pool_key(one, bound))) for one, bound in zip(series, bounds, strict=True)]
     candidates = _discoveries([
@@ -125,11 +128,11 @@ def _side(one: Series, bound: Bound, pool: Pool | None) -> _Side | Decision:
     """The launches that decide: the fresh ones, once there are any. A decision where they are too few, or have no ratio."""
     if not all(math.isfinite(value) for group in _groups(one) for value in group):
         reason = "a launch measured 0 or nothing on one side: there is no ratio"
-        return Decision("inconclusive", Absent(reason), "", reason)
+        return Decision("inconclusive", Absent(reason), "", reason, bound)
     head, copy, injected = (one.fresh, one.fresh_copy, one.fresh_injected) if one.fresh else (one.head, one.copy, one.injected)
     if len(head) < LAUNCHES or pool is None:
         reason = f"{len(head)} of the {LAUNCHES} launches that are needed"
-        return Decision("inconclusive", Absent(reason), _stage(one), reason)
+        return Decision("inconclusive", Absent(reason), _stage(one), reason, bound)
 
     def known(values: tuple[float, ...]) -> Estimate | None:
         return noise.estimate(values, pool, bound.least_spread) if len(values) >= LAUNCHES else None
@@ -155,7 +158,7 @@ def _decision(one: Series, bound: Bound, side: _Side, candidate: bool) -> Decisi
     again = _stage(one) if side.head.n + side.head.aside < MOST_LAUNCHES else ""
 
     def state(state: State, reason: str, more: More = "") -> Decision:
-        return Decision(state, head, more, reason, _shown(copy), _shown(injected))
+        return Decision(state, head, more, reason, bound, _shown(copy), _shown(injected))
 
     if copy is None or injected is None:
         missing = "the copy of base" if copy is None else "the injected slow-down"

@@ -240,10 +240,10 @@ class _Bench:
         return dataclasses.replace(record, commit=side.commit, dirty=side.dirty)
 
 
-def slowdown(margins: Margins) -> dict[str, float]:
+def slowdown(margins: Margins) -> dict[str, tuple[float, float]]:
     """What the positive control adds to each kind of measurement: what its metric's margin calls for."""
     of = {"block": compare.SECONDS, "calls": "latency_p95_seconds", "cold": "cold_seconds", "load": "load_seconds", "bytes": "peak_bytes"}
-    return {what: margins.of(metric).injected for what, metric in of.items()}
+    return {what: margins.injected(metric) for what, metric in of.items()}
 
 
 def _again(plan: Plan) -> Plan:

@@ -23,7 +23,7 @@ class Target:
 
     replaced: policies that its variant replaces. expected: reference outputs by seed, or the outcome of their absence.
     paths: sys.path of the worker, None for the harness's own. python: its interpreter, likewise. slowdown:
-    shares of its own cost that are added to what is measured of it (`Runner.load`). control: "" for a row that is judged.
+    what is added to what is measured of it (`Runner.load`). control: "" for a row that is judged.
     others: entry point values of the component's other implementations.
     """
 
@@ -41,7 +41,7 @@ class Target:
     memory_limit: int | None = None
     paths: Sequence[str] | None = None
     python: str | None = None
-    slowdown: Mapping[str, float] = field(default_factory=dict)
+    slowdown: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     control: str = ""
     others: Sequence[str] = ()
 
