@@ -9,10 +9,10 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.gate import environment
 from harness.gate.inventory import Entry
 from harness.gate.session import Sides
 from harness.gate.sides import Side, build, project_distribution
+from harness.measure.process import without_python
 from harness.record import data_folder
 
 SIDES = "HARNESS_GATE_SIDES"
@@ -35,7 +35,7 @@ def given_sides() -> Sides | None:
 def enter(sides: Sides, arguments: Sequence[str]) -> int:
     """Run `harness` with these arguments inside head's environment; its exit code."""
     head = sides.head
-    variables = {**environment.variables(), SIDES: json.dumps(dataclasses.asdict(sides), default=str)}
+    variables = {**without_python(), SIDES: json.dumps(dataclasses.asdict(sides), default=str)}
     variables["PYTHONPATH"] = os.pathsep.join(head.paths)
     process = subprocess.Popen([str(head.python), "-P", "-m", "harness.cli", *arguments], env=variables)
     while True:

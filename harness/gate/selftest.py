@@ -111,6 +111,11 @@ def demand(folder: Path, *, extra: float = 0.0, defect: str = "") -> None:
     (folder / NAME / "demand.py").write_text(text, encoding="utf-8")
 
 
+def variables(folder: Path) -> dict[str, str]:
+    """The caller's variables for a gate that keeps what it builds and computes in `folder`."""
+    return {**_git_free(), "HARNESS_DATA": str(folder / "data"), "HARNESS_CACHE_FOLDER": str(folder / "cache")}
+
+
 def _checked(check: Check, repository: Path, folder: Path) -> Checked:
     subprocess.run(["git", "-C", str(repository), "checkout", "-q", "--", "."], check=True, env=_git_free())
     demand(repository, extra=check.extra, defect=check.defect)
@@ -119,9 +124,9 @@ def _checked(check: Check, repository: Path, folder: Path) -> Checked:
     report, started = folder / "report.json", time.monotonic()
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "harness.cli", "gate", "--base", "HEAD", "--json", str(report), *check.options]
-    variables = {**_git_free(), "HARNESS_DATA": str(folder / "data"), "HARNESS_CACHE_FOLDER": str(folder / "cache")}
+    run = {"cwd": repository, "env": variables(folder), "capture_output": True, "text": True, "timeout": PATIENCE_SECONDS}
     try:
-        done = subprocess.run(command, cwd=repository, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
+        done = subprocess.run(command, check=False, **run)
     except subprocess.TimeoutExpired:
         return Checked(check, -1, PATIENCE_SECONDS, f"did not end within {PATIENCE_SECONDS:g} s")
     said = (report.read_text(encoding="utf-8") if report.exists() else "") + done.stdout + done.stderr
