@@ -124,9 +124,10 @@ def _checked(check: Check, repository: Path, folder: Path) -> Checked:
     report, started = folder / "report.json", time.monotonic()
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "harness.cli", "gate", "--base", "HEAD", "--json", str(report), *check.options]
-    run = {"cwd": repository, "env": variables(folder), "capture_output": True, "text": True, "timeout": PATIENCE_SECONDS}
     try:
-        done = subprocess.run(command, check=False, **run)
+        done = subprocess.run(
+            command, cwd=repository, env=variables(folder), capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+        )
     except subprocess.TimeoutExpired:
         return Checked(check, -1, PATIENCE_SECONDS, f"did not end within {PATIENCE_SECONDS:g} s")
     said = (report.read_text(encoding="utf-8") if report.exists() else "") + done.stdout + done.stderr
