@@ -54,14 +54,14 @@ class Stopwatch:
 
 
 class SlowedStopwatch(Stopwatch):
-    """Adds `share` of what was timed to it, at least `least` seconds, by working before each answer: what a gate must see.
+    """Adds `share` of what was timed to it and `more` seconds, by working before each answer: what a gate must see.
 
     On the clock "cpu" it works until the processor time has grown by that share, on all others until the wall time has.
     """
 
-    def __init__(self, clock: str, share: float, least: float = 0.0) -> None:
+    def __init__(self, clock: str, share: float, more: float = 0.0) -> None:
         super().__init__(clock)
-        self._share, self._least, self._index = share, round(least * 1e9), int(clock == "cpu")
+        self._share, self._more, self._index = share, round(more * 1e9), int(clock == "cpu")
         self._added = 0
 
     def start(self) -> None:
@@ -71,7 +71,7 @@ class SlowedStopwatch(Stopwatch):
     def elapsed(self) -> Elapsed:
         now = super().elapsed()
         own = now[self._index] - self._added
-        end = own + max(self._share * own, self._least)
+        end = own * (1 + self._share) + self._more
         while now[self._index] < end:
             now = super().elapsed()
         self._added = now[self._index] - own

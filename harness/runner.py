@@ -61,7 +61,7 @@ class Runner:
         """Import the implementation and enter its load(), timed together. `files`: all that was loaded of its package.
 
         slowdown: what is added to what is measured from here on, to the time of "load", "cold", "block" and "calls", to the peak
-        of "bytes": a share of its own cost, and the least of it in seconds or bytes.
+        of "bytes": a share of its own cost, and an amount in seconds or bytes.
         """
         if affinity:
             _pin(affinity)
@@ -105,10 +105,9 @@ class Runner:
         unreset = memory.reset_peak_rss()
         memory.reset_device_peak()
         answer, outputs = self._timed(seed, self._cold_watch)
-        share, least = self._added_bytes
-        if share:
-            peak = memory.peak_rss()
-            added = np.ones(max(0, round(peak + max(share * peak, least)) - memory.rss()), np.uint8)
+        share, more = self._added_bytes
+        if share or more:
+            added = np.ones(max(0, round((1 + share) * memory.peak_rss() + more) - memory.rss()), np.uint8)
             del added
         answer |= {"peak_bytes": memory.peak_rss(), "peak_since_start": unreset, "device_peak": memory.device_peak()}
         joined, found = self._joined(outputs), self._implementation.requires

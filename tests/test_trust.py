@@ -10,7 +10,7 @@ def witness(*accounts):
     """From (reported wall, reported cpu, seen wall, seen cpu) in milliseconds."""
     found = Witness()
     for wall, cpu, seen_wall, seen_cpu in accounts:
-        found.add(Seen(seen_wall / 1e3, seen_cpu / 1e3), wall=wall / 1e3, cpu=cpu / 1e3)
+        found.add("block", Seen(seen_wall / 1e3, seen_cpu / 1e3), wall=wall / 1e3, cpu=cpu / 1e3)
     return found
 
 
@@ -47,10 +47,17 @@ def test_a_clock_that_stands_still_is_found_after_two_commands():
     assert witness((0, 0, 300, 300), (0, 0, 300, 300)).gross()
 
 
+def test_one_kind_of_command_does_not_make_up_for_another():
+    found = witness(*[(2, 2, 20, 20)] * 9)
+    for _ in range(4):
+        found.add("calls", Seen(0.5, 0.5), wall=0.5, cpu=0.5)
+    assert "reports 0.018 s of processor time" in found.contradiction()
+
+
 def test_work_after_the_timer_is_not_held_against_the_clock():
     found = Witness()
     for _ in range(9):
-        found.add(Seen(0.05, 0.05), wall=0.002, cpu=0.002, after=0.047)
+        found.add("block", Seen(0.05, 0.05), wall=0.002, cpu=0.002, after=0.047)
     assert found.contradiction() == ""
 
 

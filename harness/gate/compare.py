@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from harness import metrics, stats
 from harness.gate.decide import Decision, Series
+from harness.gate.margins import kind_of
 from harness.gate.ratios import blocks_log_ratio, log_ratio
 from harness.metrics import Absent, Key
 from harness.record import Plan, Planned, Record, Timing
@@ -137,7 +138,7 @@ _WHY = {
 def _of_row(key: Key, lanes: Launches, fresh: Launches) -> list[Series]:
     sample = next(iter(lanes[HEAD].values()))
     clock: metrics.Clock = "cpu" if sample.clock == "cpu" else "wall"
-    seconds, known = _seconds_of_a_call(sample), metrics.metrics_of(list(lanes[BASE].values()))
+    seconds = _seconds_of_a_call(sample)
     found = []
     for metric, ratio in _ratios(clock).items():
         screened = {lane: _launches(ratio, lanes, lane) for lane in (HEAD, COPY, INJECTED)}
@@ -145,7 +146,7 @@ def _of_row(key: Key, lanes: Launches, fresh: Launches) -> list[Series]:
         # What no launch of head has is no metric of this row.
         if screened[HEAD] and not (metric == OUTPUT and _same_output(lanes)):
             judged_on = clock if metric in (SECONDS, OUTPUT, *ONCE) else "wall"
-            found.append(Series(key, metric, judged_on, seconds, **screened, **confirmed, value=_value(known.get(metric))))
+            found.append(Series(key, metric, judged_on, seconds, **screened, **confirmed))
     return found
 
 
@@ -167,31 +168,31 @@ def _ratios(clock: metrics.Clock) -> dict[str, Callable[[Record, Record], float 
         made, before = record.samples.produced, base.samples.produced
         return None if found is None or not made or not before else found + math.log(before / made)
 
-    def of(value: Callable[[Record], float | None]) -> Callable[[Record, Record], float | None]:
+    def of(metric: str, value: Callable[[Record], float | None]) -> Callable[[Record, Record], float | None]:
         def ratio(record: Record, base: Record) -> float | None:
-            mine, other = value(record), value(base)
-            return None if mine is None or other is None else log_ratio(mine, other)
+            mine, other, offset = value(record), value(base), kind_of(metric).offset
+            return None if mine is None or other is None else log_ratio(mine + offset, other + offset)
 
         return ratio
 
-    return {
-        SECONDS: seconds,
-        OUTPUT: output,
-        "latency_p95_seconds": of(_p95),
-        "time_to_first_audio_seconds": of(lambda r: stats.median([c[0] for c in r.samples.chunks if c]) if any(r.samples.chunks) else None),
-        "cold_seconds": of(lambda r: _timing(r.samples.cold, clock)),
-        "load_seconds": of(lambda r: _timing(r.samples.load, clock)),
-        "peak_bytes": of(lambda r: r.samples.peak_bytes),
-        "device_peak_bytes": of(lambda r: r.samples.device_peak_bytes),
+    single: dict[str, Callable[[Record], float | None]] = {
+        "latency_p95_seconds": _p95,
+        "time_to_first_audio_seconds": _first_audio,
+        "cold_seconds": lambda r: _timing(r.samples.cold, clock),
+        "load_seconds": lambda r: _timing(r.samples.load, clock),
+        "peak_bytes": lambda r: r.samples.peak_bytes,
+        "device_peak_bytes": lambda r: r.samples.device_peak_bytes,
     }
+    return {SECONDS: seconds, OUTPUT: output, **{metric: of(metric, value) for metric, value in single.items()}}
+
+
+def _first_audio(record: Record) -> float | None:
+    firsts = [chunks[0] for chunks in record.samples.chunks if chunks]
+    return stats.median(firsts) if firsts else None
 
 
 def _timing(timing: Timing | None, clock: metrics.Clock) -> float | None:
     return None if timing is None else timing.cpu_seconds if clock == "cpu" else timing.wall_seconds
-
-
-def _value(found: metrics.Value | None) -> float:
-    return found.point if isinstance(found, stats.Interval) else math.inf
 
 
 def _p95(record: Record) -> float | None:

@@ -42,7 +42,7 @@ CLASSES = (0.0001, 0.01)
 class Series:
     """One metric of one gated row on one case, as log-ratios, one per launch; above 0 is worse (see `log_ratio`).
 
-    clock: the one it is judged on. seconds: of one call. value: of the metric in base, in its own unit. head, copy: over base.
+    clock: the one it is judged on. seconds: of one call. head, copy: over base.
     injected: base with `Margins.injected(metric)` of its own cost added, over base. fresh...: the same of the launches made to
     confirm what the others showed.
     """
@@ -57,7 +57,6 @@ class Series:
     fresh: tuple[float, ...] = ()
     fresh_copy: tuple[float, ...] = ()
     fresh_injected: tuple[float, ...] = ()
-    value: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class _Side(NamedTuple):
 
 def decide(series: Sequence[Series], margins: Margins | None = None) -> list[Decision]:
     """What is known of each series now, and what more would decide it; call again with what was measured since."""
-    bounds = [(margins or Margins()).of(one.metric, one.value) for one in series]
+    bounds = [(margins or Margins()).of(one.metric) for one in series]
     pools = _pools(series, bounds)
     sides = [_side(one, bound, pools.get(_pool_key(one, bound))) for one, bound in zip(series, bounds, strict=True)]
     candidates = _discoveries([

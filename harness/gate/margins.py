@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,12 +13,14 @@ LEAST_SPREAD = 0.1
 
 
 class Kind(NamedTuple):
-    """Metrics that vary alike. times: how many default margins wide theirs is. least: in the metric's own unit, what nobody
-    would call worse, however large a share it is of something small."""
+    """Metrics that vary alike. times: how many default margins wide theirs is.
+
+    offset: in the metric's own unit, added to both sides before they are compared: what is small against it is nobody's loss.
+    """
 
     name: str
     times: float
-    least: float = 0.0
+    offset: float = 0.0
 
 
 STEADY = Kind("steady", 1.0)
@@ -31,13 +32,13 @@ MEDIAN = Kind("median", 2.0)
 FIRST_AUDIO = Kind("first audio", 2.0)
 """A median of single calls, of which a launch has few."""
 
-TAIL, FAR_TAIL = Kind("tail", 2.0, least=1e-6), Kind("far tail", 5.0, least=1e-6)
+TAIL, FAR_TAIL = Kind("tail", 2.0, offset=5e-5), Kind("far tail", 5.0, offset=5e-5)
 """The slowest 5 % and 1 % of the calls of a launch: fewer calls say it, and interruptions make them."""
 
-ONCE = Kind("once", 10.0, least=0.005)
+ONCE = Kind("once", 10.0, offset=0.05)
 """One value a launch, files and imports included: equal workers differed by 7 to 17 % (one standard deviation, CPU clock, busy machine)."""
 
-BYTES = Kind("bytes", 1.0, least=1e6)
+BYTES = Kind("bytes", 1.0, offset=5e7)
 """Pages, and what the allocator keeps: equal workers of 37 MB differed by 0.1 to 0.3 %."""
 
 KINDS: dict[str, Kind] = {
@@ -52,6 +53,11 @@ KINDS: dict[str, Kind] = {
     "device_peak_bytes": BYTES,
 }
 """All others are steady."""
+
+
+def kind_of(metric: str) -> Kind:
+    """How a metric varies."""
+    return KINDS.get(metric, STEADY)
 
 
 @dataclass(frozen=True)
@@ -80,14 +86,13 @@ class Margins:
 
     given: Mapping[str, Margin] = field(default_factory=dict)
 
-    def of(self, metric: str, value: float = math.inf) -> Bound:
-        """The bound of one metric. value: what it is in base, in its own unit."""
-        kind = KINDS.get(metric, STEADY)
+    def of(self, metric: str) -> Bound:
+        """The bound of one metric."""
+        kind = kind_of(metric)
         own, times = (self.given[metric], 1.0) if metric in self.given else (self.given.get("default", Margin()), kind.times)
-        least = kind.least / value if value > 0 else 0.0
-        return Bound(kind.name, max(times * own.fail_above, least), max(times * own.pass_below, least * own.pass_below / own.fail_above))
+        return Bound(kind.name, times * own.fail_above, times * own.pass_below)
 
     def injected(self, metric: str) -> tuple[float, float]:
-        """What the positive control adds to a metric: a share of its own cost, and the least of it in the metric's own unit."""
-        kind, bound = KINDS.get(metric, STEADY), self.of(metric)
-        return bound.injected, kind.least * bound.injected / bound.fail_above
+        """What the positive control adds to a metric: a share of its own cost, and an amount in the metric's own unit."""
+        share = self.of(metric).injected
+        return share, share * kind_of(metric).offset

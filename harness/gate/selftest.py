@@ -81,7 +81,7 @@ CHECKS = (
     Check("slows the clock", 1, "clock", defect="patches_the_clock"),
     Check("the implementation is gone", 5, "base runs it here", change=_unregister),
     Check("the implementation cannot be imported", 5, "no_such_module_anywhere", change=_break_the_import),
-    Check("a case is renamed", 5, "the cases 10us", change=_rename_a_case, options=("--budget", "0.5")),
+    Check("a case is renamed", 5, "the cases 10us", change=_rename_a_case, options=("--budget", "0.1")),
     Check("another contract", 4, "contract version 2", change=_raise_the_version),
 )
 

@@ -180,7 +180,7 @@ def _block(lane: Lane) -> tuple[int, float, float] | None:
         wall, cpu = answer["wall_ns"] / 1e9, answer["cpu_ns"] / 1e9
         lane.called += calls
         lane.seconds = min(lane.seconds, wall / calls)
-        lane.witness.add(seen, wall=wall, cpu=cpu, after=_copying(lane, answer))
+        lane.witness.add("block", seen, wall=wall, cpu=cpu, after=_copying(lane, answer))
         if lane.witness.gross():
             raise lane.distrust(lane.witness.contradiction() or "its clock stands still")
         return calls, wall, cpu
@@ -218,7 +218,7 @@ def _slice(lane: Lane, seconds: float) -> None:
     with lane.witness.watch(lane.worker.pid) as seen:
         answer = lane.ask("calls", count=MOST_CALLS // SLICES, seconds=seconds)
     stamps = answer["calls_ns"] / 1e9
-    lane.witness.add(seen, wall=float(stamps.sum()), cpu=answer["cpu_ns"] / 1e9, after=_copying(lane, answer))
+    lane.witness.add("calls", seen, wall=float(stamps.sum()), cpu=answer["cpu_ns"] / 1e9, after=_copying(lane, answer))
     lane.called += len(stamps)
     lane.calls += stamps.tolist()
     lane.chunks += [tuple(arrival / 1e9 for arrival in arrivals) for arrivals in answer["chunks_ns"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import clock_gettime, perf_counter
 
@@ -40,7 +40,7 @@ class Witness:
     """Collects the accounts of one worker."""
 
     def __init__(self) -> None:
-        self._accounts: list[Account] = []
+        self._accounts: dict[str, list[Account]] = {}
 
     @contextlib.contextmanager
     def watch(self, pid: int) -> Iterator[Seen]:
@@ -50,29 +50,33 @@ class Witness:
         yield seen
         seen.wall, seen.cpu = perf_counter() - wall, cpu_seconds(pid) - cpu
 
-    def add(self, seen: Seen, *, wall: float, cpu: float, after: float = 0.0) -> None:
-        """What the worker reported of it; `after`: seconds of its own work outside the timer."""
-        self._accounts.append(Account(wall, cpu, seen.wall - after, seen.cpu - after))
+    def add(self, kind: str, seen: Seen, *, wall: float, cpu: float, after: float = 0.0) -> None:
+        """What the worker reported of a command of that kind; `after`: seconds of its own work outside the timer."""
+        self._accounts.setdefault(kind, []).append(Account(wall, cpu, seen.wall - after, seen.cpu - after))
 
     def gross(self) -> bool:
         """Whether two commands took so much longer than reported that the rest need not be waited for."""
-        return sum(one.seen_wall > WALL_FACTOR * one.wall + GROSS_SECONDS for one in self._accounts) > 1
+        return sum(one.seen_wall > WALL_FACTOR * one.wall + GROSS_SECONDS for kind in self._accounts.values() for one in kind) > 1
 
     def contradiction(self) -> str:
-        """How the reported times contradict what was seen, or ""."""
-        count = len(self._accounts)
-        wall, cpu, seen_cpu = (sum(getattr(one, name) for one in self._accounts) for name in ("wall", "cpu", "seen_cpu"))
-        if seen_cpu > CPU_FACTOR * cpu + CPU_SECONDS * count:
-            return f"its clock reports {cpu:.3g} s of processor time, the system {seen_cpu:.3g} s"
-        most = 2 * (os.cpu_count() or 1)
-        if cpu > most * wall + CPU_SECONDS * count:
-            return f"its clock reports {cpu:.3g} s of processor time within {wall:.3g} s on {os.cpu_count()} CPUs"
-        # The calmer half: whatever else runs on this machine only adds to what is seen from here.
-        calm = sorted(self._accounts, key=lambda one: one.seen_wall - WALL_FACTOR * one.wall)[: (count + 1) // 2]
-        if sum(one.seen_wall - WALL_FACTOR * one.wall - WALL_SECONDS for one in calm) > 0:
-            wall, seen_wall = sum(one.wall for one in calm), sum(one.seen_wall for one in calm)
-            return f"its clock reports {wall:.3g} s for what took {seen_wall:.3g} s here"
-        return ""
+        """How the reported times contradict what was seen, or "". Kind by kind: an honest one must not make up for another."""
+        return next((found for accounts in self._accounts.values() if (found := _contradiction(accounts))), "")
+
+
+def _contradiction(accounts: Sequence[Account]) -> str:
+    count = len(accounts)
+    wall, cpu, seen_cpu = (sum(getattr(one, name) for one in accounts) for name in ("wall", "cpu", "seen_cpu"))
+    if seen_cpu > CPU_FACTOR * cpu + CPU_SECONDS * count:
+        return f"its clock reports {cpu:.3g} s of processor time, the system {seen_cpu:.3g} s"
+    most = 2 * (os.cpu_count() or 1)
+    if cpu > most * wall + CPU_SECONDS * count:
+        return f"its clock reports {cpu:.3g} s of processor time within {wall:.3g} s on {os.cpu_count()} CPUs"
+    # The calmer half: whatever else runs on this machine only adds to what is seen from here.
+    calm = sorted(accounts, key=lambda one: one.seen_wall - WALL_FACTOR * one.wall)[: (count + 1) // 2]
+    if sum(one.seen_wall - WALL_FACTOR * one.wall - WALL_SECONDS for one in calm) > 0:
+        wall, seen_wall = sum(one.wall for one in calm), sum(one.seen_wall for one in calm)
+        return f"its clock reports {wall:.3g} s for what took {seen_wall:.3g} s here"
+    return ""
 
 
 def cpu_seconds(pid: int) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.component import Case, Close, Component, Implementation, Unit
 
-LENGTH = 4096
+LENGTH = 1024
 
 
 def _case(name: str, times: int, *, quick: bool = False) -> Case:
@@ -19,7 +19,7 @@ def _case(name: str, times: int, *, quick: bool = False) -> Case:
 COMPONENT = Component(
     "gate_specimen",
     Unit("call"),
-    (_case("10us", 1, quick=True), _case("1ms", 60), _case("50ms", 3000)),
+    (_case("10us", 1, quick=True), _case("1ms", 100), _case("50ms", 5000)),
     {"y": Close(1e-12)},
     lambda inputs, outputs: float(outputs["y"].size / LENGTH),
 )
