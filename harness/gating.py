@@ -24,6 +24,9 @@ def gate(options: argparse.Namespace) -> int:
     asked.check_files(options)
     if options.self_test:
         return _self_test()
+    if options.quality is not None:
+        with lock.measuring(wait=options.wait, tell=say):
+            return _quality(options)
     sides = door.given_sides()
     if sides is not None:
         with lock.measuring(wait=options.wait, tell=say):
@@ -85,6 +88,22 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
     )
     terminal.render(verdicts, screen, plan=False)
     return conclude(options, verdicts)
+
+
+def _quality(options: argparse.Namespace) -> int:
+    """How often the gate is wrong on this machine; 1 where it called equal code slower, or passed what is 5 % slower or more."""
+    from harness.gate import quality
+    from harness.record import default_folder, write_atomically
+    from harness.report import errors
+    from harness.report.console import console, progress
+
+    context, file = context_of(options), default_folder().parent / "gate-quality.jsonl"
+    with progress("judging") as show:
+        found = quality.run(file, options.quality, machine=context.machine.name, profile=context.profile.name, note=show)
+    errors.render(found, console())
+    if options.markdown is not None:
+        write_atomically(options.markdown, errors.markdown(found, context.machine.name))
+    return int(any(quality.wrong(one) for one in found))
 
 
 def _self_test() -> int:

@@ -58,8 +58,13 @@ def check_run(options: argparse.Namespace) -> None:
 
 def check_gate(options: argparse.Namespace) -> None:
     """Refuse what leaves nothing to compare, and a budget in which nothing can be measured."""
-    if options.self_test:
-        _refuse(options, "means nothing with --self-test, which gates specimens of its own", "base", "case", "json", "junit", "markdown")
+    if options.self_test and options.quality is not None:
+        raise ConfigurationError("--self-test and --quality: expected one of them")
+    if options.quality is not None and options.quality < 1:
+        raise ConfigurationError(f"--quality: expected how many verdicts, at least 1, found {options.quality}")
+    if options.self_test or options.quality is not None:
+        which = "--self-test" if options.self_test else "--quality"
+        _refuse(options, f"means nothing with {which}, which gates specimens of its own", "base", "case", "json", "junit")
     elif options.base is None:
         raise ConfigurationError("--base: expected a commit to compare the working tree with, found none; in a pull request: its target")
     if not options.patience > 0:

@@ -8,13 +8,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 SPECIMEN = Path(__file__).parent / "specimen"
 NAME = "gate_specimen"
+EVERY_CASE = (1, 100, 5000)
+"""How many times each case of the specimen computes its sines."""
+
 PATIENCE_SECONDS = 300.0
 ENTRY = f'"{NAME}.kernel" = "{NAME}.kernel:IMPLEMENTATION"\n'
 
@@ -54,7 +57,7 @@ def _raise_the_version(folder: Path) -> None:
 
 
 def _rename_a_case(folder: Path) -> None:
-    _edit(folder / NAME / "component.py", '_case("10us"', '_case("10 us"')
+    _edit(folder / NAME / "component.py", '"10us"', '"10 us"')
 
 
 def _break_the_import(folder: Path) -> None:
@@ -104,10 +107,10 @@ def specimen(folder: Path) -> Path:
     return folder
 
 
-def demand(folder: Path, *, extra: float = 0.0, defect: str = "") -> None:
-    """Make the kernel of a repository slower, or give it a defect."""
+def demand(folder: Path, *, extra: Mapping[int, float] | None = None, defect: str = "") -> None:
+    """Make the kernel of a repository slower (extra: the share of sines more, by the times of a case), or give it a defect."""
     text = (SPECIMEN / NAME / "demand.py").read_text(encoding="utf-8")
-    text = text.replace("EXTRA = 0.0", f"EXTRA = {extra!r}").replace('DEFECT = ""', f'DEFECT = "{defect}"')
+    text = text.replace("EXTRA = {}", f"EXTRA = {dict(extra or {})!r}").replace('DEFECT = ""', f'DEFECT = "{defect}"')
     (folder / NAME / "demand.py").write_text(text, encoding="utf-8")
 
 
@@ -118,7 +121,7 @@ def variables(folder: Path) -> dict[str, str]:
 
 def _checked(check: Check, repository: Path, folder: Path) -> Checked:
     subprocess.run(["git", "-C", str(repository), "checkout", "-q", "--", "."], check=True, env=_git_free())
-    demand(repository, extra=check.extra, defect=check.defect)
+    demand(repository, extra=dict.fromkeys(EVERY_CASE, check.extra), defect=check.defect)
     if check.change is not None:
         check.change(repository)
     report, started = folder / "report.json", time.monotonic()

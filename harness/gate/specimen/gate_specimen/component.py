@@ -7,19 +7,20 @@ import numpy as np
 from harness.component import Case, Close, Component, Implementation, Unit
 
 LENGTH = 1024
+TIMES = {"10us": 1, "1ms": 100, "50ms": 5000}
 
 
-def _case(name: str, times: int, *, quick: bool = False) -> Case:
+def _case(name: str) -> Case:
     def make(seed: int) -> dict[str, object]:
-        return {"x": np.random.default_rng(seed).uniform(-1.0, 1.0, 2 * LENGTH), "times": times}
+        return {"x": np.random.default_rng(seed).uniform(-1.0, 1.0, 2 * LENGTH), "times": TIMES[name]}
 
-    return Case(name, make, quick=quick)
+    return Case(name, make, quick=name == "10us")
 
 
 COMPONENT = Component(
     "gate_specimen",
     Unit("call"),
-    (_case("10us", 1, quick=True), _case("1ms", 100), _case("50ms", 5000)),
+    tuple(map(_case, TIMES)),
     {"y": Close(1e-12)},
     lambda inputs, outputs: float(outputs["y"].size / LENGTH),
 )

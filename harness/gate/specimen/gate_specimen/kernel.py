@@ -13,12 +13,11 @@ from harness.component import Implementation
 def load(settings):
     """A run whose cost grows with the number of sines it computes."""
     room = np.empty(2 * LENGTH)
-    # Work in proportion: sines that nobody asked for, beyond the ones that are returned.
-    count = round(LENGTH * (1.0 + demand.EXTRA))
-    part = room[:count]
 
     def run(inputs):
-        source = inputs["x"][:count]
+        # Work in proportion: sines that nobody asked for, beyond the ones that are returned.
+        count = round(LENGTH * (1.0 + demand.EXTRA.get(inputs["times"], 0.0)))
+        source, part = inputs["x"][:count], room[:count]
         for _ in range(inputs["times"]):
             np.sin(source, out=part)
         return {"y": part[:LENGTH].copy()}
