@@ -9,7 +9,7 @@ from harness import options as asked
 from harness.commands import conclude, context_of
 
 if TYPE_CHECKING:
-    from harness.gate import Sides
+    from harness.gate.session import Sides
 
 INVALID = 4
 
@@ -17,7 +17,8 @@ INVALID = 4
 def gate(options: argparse.Namespace) -> int:
     """Has anything become worse since a commit?"""
     from harness import lock
-    from harness.gate import BuildFailed, door
+    from harness.gate import door
+    from harness.gate.sides import BuildFailed
     from harness.report.console import progress, say
 
     asked.check_gate(options)
@@ -42,7 +43,10 @@ def gate(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace, sides: Sides) -> int:
     """The comparison itself, in head's environment."""
-    from harness import gate, limits, measure
+    from harness import limits, measure
+    from harness.gate import compare, session
+    from harness.gate.expected import expected
+    from harness.gate.margins import Margins
     from harness.record import Store
     from harness.report import terminal
     from harness.report.console import console, progress
@@ -56,35 +60,35 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
         profile=context.profile.name,
         cases=options.case or (),
     )
-    expected = gate.expected(whole, sides.head, sides.base, options.patterns)
-    targets = context.targets(expected.plan)
-    terminal.render_plan(expected.plan, screen)
-    ceilings, margins = limits.cached(context.machine), gate.Margins(context.profile.margins)
+    owed = expected(whole, sides.head, sides.base, options.patterns)
+    targets = context.targets(owed.plan)
+    terminal.render_plan(owed.plan, screen)
+    ceilings, margins = limits.cached(context.machine), Margins(context.profile.margins)
     with progress("comparing") as show:
-        found = gate.run(
-            expected.plan,
+        found = session.run(
+            owed.plan,
             sides,
             context.registry,
             settings=context.settings,
             environment=context.profile.environment,
             margins=margins,
             seconds=60 * options.budget,
-            alone=expected.alone,
+            alone=owed.alone,
             store=Store(context.store.folder.parent / "gate"),
             floor=limits.floor(ceilings) if ceilings else None,
             progress=lambda p: show(f"{p.row.component}.{p.row.row} on {p.row.case}: {p.doing}", p.done / max(1, p.total)),
             patience=options.patience,
         )
-    verdicts = gate.verdicts(
-        expected.plan,
+    verdicts = compare.verdicts(
+        owed.plan,
         found.screening,
         found=found.decisions,
         targets=targets,
         profiles=context.profile.lineage,
-        alone=expected.alone,
+        alone=owed.alone,
         base=options.base,
-        problems=(*expected.problems, *found.problems),
-        notes=gate.controls(found.decisions),
+        problems=(*owed.problems, *found.problems),
+        notes=compare.controls(found.decisions),
     )
     terminal.render(verdicts, screen, plan=False)
     return conclude(options, verdicts)

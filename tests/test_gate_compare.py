@@ -7,11 +7,12 @@ import pytest
 from synthetic import MACHINE, parity, plan, record
 
 from harness import metrics
-from harness.gate import Margins, compare, session
+from harness.gate import compare, session
 from harness.gate.compare import BASE, COPY, HEAD, INJECTED, LANES
 from harness.gate.decide import decide
 from harness.gate.expected import expected
 from harness.gate.inventory import Entry
+from harness.gate.margins import Margins
 from harness.gate.sides import Side
 from harness.record import Timing
 from harness.stats import Interval

@@ -93,9 +93,8 @@ def run(
     plan: head's rows on their cases, LAUNCHES launches each. alone: those of them that base lacks. registry: what is registered
     in head's environment. What was measured before an interruption is in the store.
     """
-    bench = _Bench(
-        plan, _again(plan), sides, registry, settings, environment, margins, alone, store, floor, calibration or Calibration(), patience
-    )
+    quietness = calibration or Calibration(runs=2)
+    bench = _Bench(plan, _again(plan), sides, registry, settings, environment, margins, alone, store, floor, quietness, patience)
     outcome = Outcome()
     if store is not None:
         store.append(plan)
