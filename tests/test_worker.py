@@ -246,3 +246,10 @@ with WorkerProcess("sorting.it", {{}}) as worker:
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, timeout=120, check=False).returncode == 77
+
+
+def test_large_inputs_are_sent_as_fast_as_they_are_read(started, monkeypatch):
+    # Whoever only looks now and then whether the pipe has room would wait for the end of patience here.
+    worker = started("honest:REFERENCE")
+    monkeypatch.setattr("harness.measure.process.WAKE_SECONDS", 60.0)
+    worker.ask("prepare", 30.0, inputs={"0": {"x": np.zeros(4_000_000)}}, seed=1)

@@ -105,7 +105,12 @@ class WorkerProcess:
                 try:
                     rest = rest[os.write(self._write, rest) :]
                 except BlockingIOError:
-                    self._wait(deadline, patience)
+                    self._selector.register(self._write, selectors.EVENT_WRITE)
+                    try:
+                        self._wait(deadline, patience)
+                    finally:
+                        if not self._closed:
+                            self._selector.unregister(self._write)
                 except BrokenPipeError:
                     raise self._gone() from None
 
