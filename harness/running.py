@@ -162,7 +162,7 @@ def _seconds(plan: Plan, *, thorough: bool) -> float:
     from harness import measure
 
     more = max(item.launches for item in plan.planned) / measure.LAUNCHES
-    return measure.SESSION_SECONDS * max(1.0, more) * (4 if thorough else 1)
+    return measure.seconds_for(plan) * max(1.0, more) * (12 if thorough else 1)
 
 
 def _fuzz(context: Context, plan: Plan, screen: Console) -> int:

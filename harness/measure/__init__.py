@@ -6,9 +6,9 @@ from harness.measure.fuzz import Failure, Fuzzed, fuzz
 from harness.measure.plan import LAUNCHES, audio_case, plan
 from harness.measure.records import SEEDS
 from harness.measure.resume import check_same, complete, origin
-from harness.measure.session import SESSION_SECONDS, Progress, run
+from harness.measure.session import Progress, run, seconds_for
 
 __all__ = [
-    "DEFAULT", "LAUNCHES", "SEEDS", "SESSION_SECONDS", "THOROUGH", "Effort", "Failure", "Flip", "Fuzzed", "Progress",
-    "audio_case", "check_same", "complete", "flip_settings", "fuzz", "origin", "plan", "run",
+    "DEFAULT", "LAUNCHES", "SEEDS", "THOROUGH", "Effort", "Failure", "Flip", "Fuzzed", "Progress",
+    "audio_case", "check_same", "complete", "flip_settings", "fuzz", "origin", "plan", "run", "seconds_for",
 ]  # fmt: skip

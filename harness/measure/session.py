@@ -29,7 +29,9 @@ from harness.record import Floor, Outcome, Plan, Planned, Record, Store
 from harness.registry import Registry
 from harness.settings import Settings
 
-SESSION_SECONDS = 140.0
+COMPONENT_SECONDS = 35.0
+"""What rounds and single calls of a session may take for each component; parity, launches and first calls come on top."""
+
 LEAST_SECONDS, MOST_SECONDS = 0.05, 0.6
 """Per row and launch, for rounds and single calls."""
 
@@ -52,7 +54,7 @@ def run(
     settings: Settings | None = None,
     store: Store | None = None,
     environment: Mapping[str, str] | None = None,
-    seconds: float = SESSION_SECONDS,
+    seconds: float | None = None,
     effort: Effort = DEFAULT,
     seeds: Sequence[int] = SEEDS,
     audio: Path | None = None,
@@ -67,8 +69,8 @@ def run(
     """Measure what the plan names.
 
     settings: those the plan was made with (they pin the threads of rows that honour no `threads`). environment: further
-    variables of the workers (the profile's). seconds: about how long the session may take; slow rows get fewer rounds,
-    never none. timed: False for parity alone. patience: seconds that a single command to a worker may take.
+    variables of the workers (the profile's). seconds: about how long it may take, `seconds_for(plan)` without; slow rows get
+    fewer rounds, never none. timed: False for parity alone. patience: seconds that a single command to a worker may take.
     memory_limit: bytes of address space of a worker. recorded: what the session holds already, where it is resumed: the
     launches that are complete are not measured again.
     Records of an interrupted session are in the store.
@@ -90,7 +92,7 @@ def run(
     steps = _steps(plan, registry, share=effort.share, recorded=recorded or ())
     # What is resumed gets its part of the time: its launches are to be as long as those before.
     part = len(steps) / len(_steps(plan, registry, share=effort.share)) if recorded else 1.0
-    deadline = time.monotonic() + seconds * part
+    deadline = time.monotonic() + (seconds_for(plan) if seconds is None else seconds) * part
     targets: dict[tuple[str, str], list[Target]] = {}
     waiting: dict[str, Lane] = {}  # lanes whose process goes on to the next case of this launch
     if store is not None and recorded is None:
@@ -122,6 +124,11 @@ def run(
     if progress is not None and steps:
         progress(Progress(len(steps), len(steps), *steps[-1].key, steps[-1].launch))
     return session.records
+
+
+def seconds_for(plan: Plan) -> float:
+    """About how long a session of this plan should measure."""
+    return COMPONENT_SECONDS * len({row.component for row in plan.planned})
 
 
 @dataclass
