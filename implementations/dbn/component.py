@@ -150,8 +150,8 @@ COMPONENT = Component(
     unit=Unit("audio second", 1.0),
     cases=(
         song("clip-30s", seconds=30, quick=True),
-        song("odd-settings-20s", seconds=20, settings=ODD),
-        song("fps50-60s", seconds=60, fps=50),
+        song("odd-settings-20s", seconds=20, settings=ODD, thorough="other parameters for the work of clip-30s"),
+        song("fps50-60s", seconds=60, fps=50, thorough="another frame rate for the work of clip-30s"),
         song("song-180s", seconds=180),
         song("song-600s", seconds=600, thorough="ten minutes of audio: memory growth; a call of the reference takes about 8 s"),
     ),

@@ -146,8 +146,8 @@ COMPONENT = Component(
     cases=(
         mix_case("one-second", seconds=1),
         mix_case("quick", seconds=10, quick=True),
-        Case("stereo-int16", _stereo),
-        stems_case("fractional-hop", seconds=10, sample_rate=22050),
+        Case("stereo-int16", _stereo, thorough="16-bit stereo at 48 kHz: other input for the work of quick"),
+        stems_case("fractional-hop", seconds=10, sample_rate=22050, thorough="hops of 220.5 samples: other input for the work of quick"),
         stems_case("stems-30s", seconds=30),
         stems_case("stems-180s", seconds=180, thorough="four stems of a whole song: 12 minutes of audio per call"),
     ),
