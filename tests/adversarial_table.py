@@ -446,7 +446,7 @@ BEYOND = (
         "More threads than asked for by a row that does not honour `threads`, in child processes, or elsewhere than on Linux",
         "the first promises nothing, the second is noted and judged on wall time, the third shows no states of threads",
     ),
-    ("Leaks under 8 MB over the second half of a session's calls", "allocators grow by as much"),
+    ("Leaks under 16 MB over the second half of a session's calls", "allocators grow by as much"),
     (
         "Lower precision, or results that change from call to call, within the bounds of parity",
         "the contract allows it; the second is noted",

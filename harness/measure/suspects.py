@@ -20,7 +20,8 @@ from harness.record import Outcome
 REPLAY_SECONDS = 0.5
 REPLAY_FACTOR, REPLAY_EXCESS_SECONDS = 4.0, 50e-6
 SURPRISE_SECONDS = 2.0
-LEAK_BYTES, LEAK_SAMPLES = 8 << 20, 8
+LEAK_BYTES, LEAK_SAMPLES = 16 << 20, 8
+LEAK_REPEATS, LEAK_SECONDS = 3, 2.0
 
 
 def reason(lane: Lane, *, fresh: bool) -> str:
@@ -104,15 +105,22 @@ def crowded(lane: Lane) -> str:
 
 
 def leaking(lane: Lane) -> str:
-    """Memory that grows with every call, through the second half of the calls as through the first."""
+    """Memory that grows with every call, through the second half of the calls as through the first, and on when asked for more."""
     if len(lane.memory) < LEAK_SAMPLES:
         return ""
     middle, third, last = (lane.memory[len(lane.memory) * quarter // 4 - 1] for quarter in (2, 3, 4))
     calls, grown = last[0] - middle[0], last[1] - middle[1]
     steady = min(third[1] - middle[1], last[1] - third[1]) > LEAK_BYTES / 4
-    if grown > LEAK_BYTES and steady:
-        return f"its memory grew by {grown / 1e6:.0f} MB over its last {calls} calls, {grown / calls:.3g} bytes each: it leaks"
+    if grown > LEAK_BYTES and steady and all(_grows(lane, calls, grown / calls) for _ in range(LEAK_REPEATS)):
+        return f"its memory grew by {grown / 1e6:.0f} MB over {calls} calls, {grown / calls:.3g} bytes each, and on and on: it leaks"
     return ""
+
+
+def _grows(lane: Lane, calls: int, each: float) -> bool:
+    """Whether as many calls again take at least half as much memory each: an allocator that fills its pools ends."""
+    before = lane.ask("check", inputs=False)["rss_bytes"]
+    made = len(lane.ask("calls", count=calls, seconds=LEAK_SECONDS)["calls_ns"])
+    return bool(lane.ask("check", inputs=False)["rss_bytes"] - before > each * made / 2)
 
 
 def unsteady(lane: Lane) -> str:
