@@ -215,7 +215,7 @@ def controls(found: Mapping[tuple[Key, str], Decision]) -> list[str]:
     """What the two controls of a session say: two builds of base, and a slow-down injected on purpose."""
     copies = [one.copy.point for one in found.values() if not isinstance(one.copy, Absent)]
     injected = [one for one in found.values() if not isinstance(one.injected, Absent)]
-    seen = sum(one.state != "invalid" and "was not seen" not in one.reason for one in injected)
+    seen = sum(isinstance(one.injected, stats.Interval) and (one.injected.low or 0.0) > one.bound.fail_above for one in injected)
     widest = f", furthest apart by {max(map(abs, copies)):.2%}" if copies else ""
     copied = f"two builds of base compared {len(copies)} times{widest}"
     return [f"controls: {copied}; a slow-down injected into base seen {seen} of {len(injected)} times"]

@@ -94,7 +94,7 @@ def run(
     in head's environment. What was measured before an interruption is in the store.
     """
     quietness = calibration or Calibration(runs=2)
-    bench = _Bench(plan, _again(plan), sides, registry, settings, environment, margins, alone, store, floor, quietness, patience)
+    bench = _Bench(plan, sides, registry, settings, environment, margins, alone, store, floor, quietness, patience)
     outcome = Outcome()
     if store is not None:
         store.append(plan)
@@ -132,7 +132,7 @@ def run(
             else:
                 outcome.screening += bench.launch(row, launched[key(row)])
                 launched[key(row)] += 1
-    outcome.problems = [*bench.strays(), *_late(plan, launched, outcome.decisions)]
+    outcome.problems = [*bench.strays(), *_late(plan, launched)]
     return outcome
 
 
@@ -141,7 +141,6 @@ class _Bench:
     """Launches one row on its case, all four lanes side by side."""
 
     plan: Plan
-    confirmation: Plan
     sides: Sides
     registry: Registry
     settings: Settings
@@ -154,6 +153,7 @@ class _Bench:
     patience: float
     stray: dict[str, str] = field(default_factory=dict)
     ran: dict[str, set[str]] = field(default_factory=dict)
+    confirmations: dict[Key, Plan] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.references = References(self.registry, self.plan.machine, environment=pins(None, self.environment))
@@ -162,9 +162,7 @@ class _Bench:
 
     def launch(self, row: Planned, number: int, *, fresh: bool = False) -> list[Record]:
         """The records of one launch; they are in the store when this returns, or when it is interrupted."""
-        if fresh and number == 0 and self.store is not None:
-            self.store.append(dataclasses.replace(self.confirmation, planned=(row,)))
-        plan = self.confirmation if fresh else self.plan
+        plan = self._confirmation(row) if fresh else self.plan
         lanes = [Lane(target, self.patience) for target in self._of(row)]
         since, started = state.counters(), datetime.datetime.now(datetime.UTC)
         records: list[Record] = []
@@ -179,8 +177,9 @@ class _Bench:
                 self._note_files(lane)
                 if lane.first or lane.outcome.kind != "measured":
                     records.append(self._record(plan, lane, number, started, now))
-            for record in records if self.store is not None else ():
-                self.store.append(record)  # type: ignore[union-attr]
+            if self.store is not None:
+                for record in records:
+                    self.store.keep(record)
         return records
 
     def strays(self) -> list[Problem]:
@@ -192,6 +191,16 @@ class _Bench:
             if same:
                 found.append(Problem("invalid", f"{one} and {other} ran the same files ({same[0]}): nothing was compared"))
         return found
+
+    def _confirmation(self, row: Planned) -> Plan:
+        """The plan of the launches that confirm what a row showed: a session of its own, begun when it is first asked for."""
+        if key(row) not in self.confirmations:
+            session, started = session_name()
+            plan = dataclasses.replace(self.plan, session=session, started=started, planned=(row,))
+            self.confirmations[key(row)] = plan
+            if self.store is not None:
+                self.store.append(plan)
+        return self.confirmations[key(row)]
 
     def _of(self, row: Planned) -> list[Target]:
         if self._targets[0] is not row:
@@ -245,12 +254,6 @@ def slowdown(margins: Margins) -> dict[str, tuple[float, float]]:
     return {what: margins.injected(metric) for what, metric in of.items()}
 
 
-def _again(plan: Plan) -> Plan:
-    """The plan of the launches that confirm: a session of its own."""
-    session, started = session_name()
-    return dataclasses.replace(plan, session=f"{session}-fresh", started=started)
-
-
 def _budget(seconds: Sequence[float]) -> float:
     """Seconds for the rounds and single calls of one launch of these lanes."""
     each = max([BLOCK_SECONDS, *seconds])
@@ -270,7 +273,7 @@ def _wanted(decisions: Mapping[tuple[Key, str], Decision]) -> dict[Key, str]:
     return found
 
 
-def _late(plan: Plan, launched: Mapping[Key, int], decisions: Mapping[tuple[Key, str], Decision]) -> Iterable[Problem]:
+def _late(plan: Plan, launched: Mapping[Key, int]) -> Iterable[Problem]:
     never = [row for row in plan.planned if not launched.get(key(row))]
     if never:
         names = ", ".join(dict.fromkeys(f"{row.component}.{row.row} on {row.case}" for row in never))
