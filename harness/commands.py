@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.context import Context
+    from harness.record import Store
     from harness.verdict import Verdicts
 
 USAGE, INCOMPLETE = 2, 5
@@ -167,6 +168,19 @@ def tried(trouble: list[str]) -> Iterator[None]:
         trouble.append(str(error))
     except OSError as error:
         trouble.append(f"{error.filename or 'the system'}: {error.strerror or error}")
+
+
+def alone(options: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+    """Measure while no other process of this user does."""
+    from harness import lock
+    from harness.report.console import say
+
+    return lock.measuring(wait=options.wait, tell=say)
+
+
+def not_kept(store: Store, measured: int) -> list[str]:
+    """What to say of records that a full disk could not take, nothing where all are kept."""
+    return [f"{len(store.unsaved)} of {measured} records are not kept: {store.trouble}"] if store.unsaved else []
 
 
 def told(trouble: Sequence[str], code: int) -> int:

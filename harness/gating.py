@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from harness import options as asked
-from harness.commands import conclude, context_of
+from harness.commands import alone, conclude, context_of, not_kept, told
 
 if TYPE_CHECKING:
     from harness.gate.session import Sides
@@ -16,7 +16,6 @@ INVALID = 4
 
 def gate(options: argparse.Namespace) -> int:
     """Has anything become worse since a commit?"""
-    from harness import lock
     from harness.gate import door
     from harness.gate.sides import BuildFailed
     from harness.report.console import progress, say
@@ -26,11 +25,11 @@ def gate(options: argparse.Namespace) -> int:
     if options.self_test:
         return _self_test()
     if options.quality is not None:
-        with lock.measuring(wait=options.wait, tell=say):
+        with alone(options):
             return _quality(options)
     sides = door.given_sides()
     if sides is not None:
-        with lock.measuring(wait=options.wait, tell=say):
+        with alone(options):
             return _compare(options, sides)
     try:
         with progress("building") as show:
@@ -63,6 +62,7 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
     owed = expected(whole, sides.head, sides.base, options.patterns)
     targets = context.targets(owed.plan)
     terminal.render_plan(owed.plan, screen)
+    store = Store(context.store.folder.parent / "gate")
     ceilings, margins = limits.cached(context.machine), Margins(context.profile.margins)
     with progress("comparing") as show:
         found = session.run(
@@ -74,7 +74,7 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
             margins=margins,
             seconds=60 * options.budget,
             alone=owed.alone,
-            store=Store(context.store.folder.parent / "gate"),
+            store=store,
             floor=limits.floor(ceilings) if ceilings else None,
             progress=lambda p: show(f"{p.row.component}.{p.row.row} on {p.row.case}: {p.doing}", p.done / max(1, p.total)),
             patience=options.patience,
@@ -91,7 +91,7 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
         notes=compare.controls(found.decisions),
     )
     terminal.render(verdicts, screen, plan=False)
-    return conclude(options, verdicts)
+    return told(not_kept(store, len(found.screening) + len(found.fresh)), conclude(options, verdicts))
 
 
 def _quality(options: argparse.Namespace) -> int:

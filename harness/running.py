@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness import options as asked
-from harness.commands import INCOMPLETE, conclude, context_of, told, tried
+from harness.commands import INCOMPLETE, alone, conclude, context_of, not_kept, told, tried
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,13 +32,13 @@ def run(options: argparse.Namespace) -> int:
         return _resume(options, screen)
     context = context_of(options)
     if options.only == "settings":
-        with _alone(options):
+        with alone(options):
             return _flip_settings(options.patterns, context, screen)
     plan = _planned(options, context)
     if options.only == "parity":
         code = _measure(options, context, plan, screen)
         return code or _fuzz(context, plan, screen)
-    with _alone(options):
+    with alone(options):
         return _measure(options, context, plan, screen)
 
 
@@ -78,7 +77,7 @@ def _resume(options: argparse.Namespace, screen: Console) -> int:
     if not session:
         say(f"nothing is recorded in {store.folder}; `harness run` measures")
         return INCOMPLETE
-    with _alone(options):
+    with alone(options):
         plan, done = store.read(session)
         if plan is None or plan.session != session:
             why = "it has no plan" if plan is None else f"its plan calls it {plan.session!r}"
@@ -106,22 +105,13 @@ def _measure(options: argparse.Namespace, context: Context, plan: Plan, screen: 
     verdicts = context.judge(plan, records, targets)
     terminal.render(verdicts, screen, plan=False)
     code = conclude(options, verdicts) or (INCOMPLETE if interrupted else 0)
-    trouble: list[str] = []
-    if lost := context.store.unsaved:
-        trouble.append(f"{len(lost)} of {len(records)} records are not kept: {context.store.trouble}")
-    elif results is not None:
+    trouble = not_kept(context.store, len(records))
+    if results is not None and not trouble:
         with tried(trouble):
             if not _record(context, targets, results, records, screen):
                 say("--record: nothing of this session became history")
                 code = code or INCOMPLETE
     return told(trouble, code)
-
-
-def _alone(options: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
-    from harness import lock
-    from harness.report.console import say
-
-    return lock.measuring(wait=options.wait, tell=say)
 
 
 def _measured(
