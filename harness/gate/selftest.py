@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from harness.gate.door import SIDES
+from harness.gate.sources import HOOK_VARIABLES, git
+
 SPECIMEN = Path(__file__).parent / "specimen"
 NAME = "gate_specimen"
-EVERY_CASE = (1, 100, 5000)
+CASES = {"10us": 1, "1ms": 100, "50ms": 5000}
 """How many times each case of the specimen computes its sines."""
 
 PATIENCE_SECONDS = 300.0
@@ -101,9 +104,11 @@ def self_test(note: Callable[[str, float], None], *, checks: tuple[Check, ...] =
 def specimen(folder: Path) -> Path:
     """A git repository with the specimen as its one commit."""
     shutil.copytree(SPECIMEN, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    person = ["-c", "user.name=harness", "-c", "user.email=harness@localhost", "-c", "commit.gpgsign=false"]
-    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "The specimen"]):
-        subprocess.run(["git", "-C", str(folder), *person, *arguments], check=True, capture_output=True, env=_git_free())
+    git(folder, "init", "-q", "-b", "main")
+    for name, value in (("user.name", "harness"), ("user.email", "harness@localhost"), ("commit.gpgsign", "false")):
+        git(folder, "config", name, value)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "The specimen")
     return folder
 
 
@@ -116,12 +121,13 @@ def demand(folder: Path, *, extra: Mapping[int, float] | None = None, defect: st
 
 def variables(folder: Path) -> dict[str, str]:
     """The caller's variables for a gate that keeps what it builds and computes in `folder`."""
-    return {**_git_free(), "HARNESS_DATA": str(folder / "data"), "HARNESS_CACHE_FOLDER": str(folder / "cache")}
+    own = {name: value for name, value in os.environ.items() if name not in (*HOOK_VARIABLES, SIDES)}
+    return {**own, "HARNESS_DATA": str(folder / "data"), "HARNESS_CACHE_FOLDER": str(folder / "cache")}
 
 
 def _checked(check: Check, repository: Path, folder: Path) -> Checked:
-    subprocess.run(["git", "-C", str(repository), "checkout", "-q", "--", "."], check=True, env=_git_free())
-    demand(repository, extra=dict.fromkeys(EVERY_CASE, check.extra), defect=check.defect)
+    git(repository, "checkout", "-q", "--", ".")
+    demand(repository, extra=dict.fromkeys(CASES.values(), check.extra), defect=check.defect)
     if check.change is not None:
         check.change(repository)
     report, started = folder / "report.json", time.monotonic()
@@ -155,8 +161,3 @@ def _edit(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert old in text, (path, old)
     path.write_text(text.replace(old, new), encoding="utf-8")
-
-
-def _git_free() -> dict[str, str]:
-    """The caller's variables without those that point git elsewhere, as inside a hook."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_") and name != "HARNESS_GATE_SIDES"}

@@ -51,21 +51,21 @@ def project_distribution(start: Path | None = None) -> Distribution:
     if not isinstance(name, str) or not name:
         raise ConfigurationError(f"{path}: expected the name of the distribution in [project], found {name!r}")
     root = path.parent.resolve()
-    return Distribution(name, root, Path(_git(root, "rev-parse", "--show-toplevel").rstrip("\n")).resolve())
+    return Distribution(name, root, Path(git(root, "rev-parse", "--show-toplevel").rstrip("\n")).resolve())
 
 
 def at(distribution: Distribution, ref: str) -> Source:
     """The files of a commit; ConfigurationError where `ref` names none."""
     top = distribution.top
     try:
-        commit = _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").strip()
+        commit = git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").strip()
     except ConfigurationError:
         hint = "a shallow clone holds none but its own: fetch more" if (_git_folder(top) / "shallow").exists() else "see git log"
         raise ConfigurationError(f"{ref!r}: expected a commit of {top}, found none ({hint})") from None
     path = (distribution.root / "pyproject.toml").relative_to(distribution.top).as_posix()
-    found = _git(top, "ls-tree", "-z", "--name-only", commit, "--", path)
-    pyproject = _git(top, "show", f"{commit}:{path}") if found else ""
-    modes = _git(top, "ls-tree", "-r", "-z", commit).split("\0")
+    found = git(top, "ls-tree", "-z", "--name-only", commit, "--", path)
+    pyproject = git(top, "show", f"{commit}:{path}") if found else ""
+    modes = git(top, "ls-tree", "-r", "-z", commit).split("\0")
     return Source(commit, False, commit, pyproject, _left_out(top, commit, [line.partition("\t")[::2] for line in modes if line]))
 
 
@@ -73,7 +73,7 @@ def working_tree(distribution: Distribution) -> Source:
     """The files of the working tree that git tracks or does not ignore; those of its commit where they are the same."""
     top = distribution.top
     head = at(distribution, "HEAD")
-    if not _git(top, "status", "--porcelain", "--untracked-files=all", "--", ":/", f":(top,exclude){HISTORY}"):
+    if not git(top, "status", "--porcelain", "--untracked-files=all", "--", ":/", f":(top,exclude){HISTORY}"):
         return head
     path = distribution.root / "pyproject.toml"
     pyproject = path.read_text(encoding="utf-8") if path.is_file() else ""
@@ -92,14 +92,14 @@ def unpack(distribution: Distribution, source: Source, folder: Path) -> Path:
     else:
         # Through an index of its own, not `git archive`: that leaves out what export-ignore names.
         index = folder.with_name(f"{folder.name}.index")
-        _git(distribution.top, "read-tree", source.commit, index=index)
-        _git(distribution.top, "checkout-index", "--all", f"--prefix={folder}/", index=index)
+        git(distribution.top, "read-tree", source.commit, index=index)
+        git(distribution.top, "checkout-index", "--all", f"--prefix={folder}/", index=index)
         index.unlink()
     return folder / distribution.root.relative_to(distribution.top)
 
 
 def _files(top: Path) -> list[str]:
-    listed = _git(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    listed = git(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     return sorted(name for name in set(listed) if name and os.path.lexists(top / name) and not _is_folder(top / name))
 
 
@@ -127,16 +127,17 @@ def _left_out(top: Path, commit: str, listed: list[tuple[str, str]]) -> tuple[st
     if modules:
         notes.append(f"submodules are left out of the build: {', '.join(modules)}")
     attributes = [path for _, path in listed if path.rpartition("/")[2] == ".gitattributes"]
-    if any("filter=lfs" in _git(top, "show", f"{commit}:{path}") for path in attributes):
+    if any("filter=lfs" in git(top, "show", f"{commit}:{path}") for path in attributes):
         notes.append("files kept by git LFS are built as this git checks them out, in base perhaps as pointers")
     return tuple(notes)
 
 
 def _git_folder(top: Path) -> Path:
-    return top / _git(top, "rev-parse", "--git-common-dir").strip()
+    return top / git(top, "rev-parse", "--git-common-dir").strip()
 
 
-def _git(folder: Path, *arguments: str, index: Path | None = None) -> str:
+def git(folder: Path, *arguments: str, index: Path | None = None) -> str:
+    """What git says in a folder, whatever repository a hook's variables name; ConfigurationError where it fails."""
     environment = {name: value for name, value in os.environ.items() if name not in HOOK_VARIABLES}
     if index is not None:
         environment["GIT_INDEX_FILE"] = str(index)
