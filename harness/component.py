@@ -60,27 +60,46 @@ class Metric:
 
     A known name ("snr_db", "max_abs_difference", "f_measure", "agreement", ...: `harness.parity.METRICS`)
     needs no function.
+    of_inputs: `function(reference, candidate, inputs)`, for what depends on the truth and not on the reference alone (task
+    accuracy on inputs that carry labels). It answers None where it says nothing about these inputs.
     """
 
     name: str
     at_least: float | None = None
     at_most: float | None = None
-    function: Callable[[np.ndarray, np.ndarray], float] | None = None
+    function: Callable[..., float | None] | None = None
+    of_inputs: bool = False
 
     def __post_init__(self) -> None:
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError(f"Metric {self.name!r}: give exactly one of at_least, at_most")
+        if self.of_inputs and self.function is None:
+            raise ValueError(f"Metric {self.name!r}: of_inputs needs a function of (reference, candidate, inputs)")
 
 
 @dataclass(frozen=True)
 class Approximate:
-    """Another contract on purpose (int8, fewer steps): a metric with its own bound, and the reason. Never ranked as exact."""
+    """Another contract on purpose (int8, fewer steps): a metric with its own bound, and the reason. Never ranked as exact.
+
+    also: metrics that have to hold as well, where they say something about the inputs; `metric` always has to.
+    """
 
     metric: Metric
     reason: str
+    also: tuple[Metric, ...] = ()
 
 
 Parity = Identical | Close | Metric | Approximate
+
+
+def metrics_of(parity: Parity) -> tuple[Metric, ...]:
+    """The metrics by which it judges, the first one first; none where it compares elements."""
+    match parity:
+        case Metric():
+            return (parity,)
+        case Approximate(metric, _, also):
+            return (metric, *also)
+    return ()
 
 
 # What is computed.
@@ -113,11 +132,24 @@ class Case:
 
 @dataclass(frozen=True)
 class Work:
-    """The least work a call can do: arithmetic operations, and bytes read and written; `precision` picks the ceiling."""
+    """The least work a call can do: arithmetic operations, and bytes read and written; `precision` picks the ceiling.
+
+    weight_bytes: as much of `bytes` is weights, which are smaller in a narrower precision.
+    """
 
     operations: float
     bytes: float
     precision: str = "float32"
+    weight_bytes: float = 0.0
+
+    def at(self, precision: str) -> Work:
+        """The same in another precision: weights of its width."""
+        width = _BITS[precision] / _BITS[self.precision]
+        weights = self.weight_bytes * width
+        return Work(self.operations, self.bytes - self.weight_bytes + weights, precision, weights)
+
+
+_BITS = {"float64": 64, "float32": 32, "float16": 16, "bfloat16": 16, "int16": 16, "int8": 8}
 
 
 @dataclass(frozen=True)

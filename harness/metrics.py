@@ -71,6 +71,7 @@ METRICS: dict[str, About] = {
     "agreement": About("share", "more", noise="", highest=1.0),
     "f_measure": About("share", "more", noise="", highest=1.0),
     "log_spectral_distance_db": About("dB", noise=""),
+    "accuracy_drop": About("share", noise="", lowest=-1.0, highest=1.0),
 }
 
 SPEEDUP = "speedup_over_"

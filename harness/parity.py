@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness.component import Approximate, Close, Identical, Metric, Outputs, Parity
+from harness.component import Approximate, Close, Identical, Inputs, Metric, Outputs, Parity, metrics_of
 
 Kind = Literal["identical", "close", "metric", "approximate"]
 
@@ -34,14 +34,19 @@ class ParityResult:
 
 
 def compare(
-    reference: Outputs, candidate: Outputs, policy: Mapping[str, Parity], *, replaced: Mapping[str, Approximate] | None = None
+    reference: Outputs,
+    candidate: Outputs,
+    policy: Mapping[str, Parity],
+    *,
+    replaced: Mapping[str, Approximate] | None = None,
+    inputs: Inputs | None = None,
 ) -> tuple[ParityResult, ...]:
     """Judge every output the policy names; an output that is missing or unexpected fails.
 
-    replaced: outputs whose policy a variant replaces by an Approximate.
+    replaced: outputs whose policy a variant replaces by an Approximate. inputs: of the call, for metrics that ask for them.
     """
     results = [
-        _one(name, reference[name], candidate[name], (replaced or {}).get(name, parity), parity)
+        _one(name, reference[name], candidate[name], (replaced or {}).get(name, parity), exact=parity, inputs=inputs or {})
         if name in reference and name in candidate
         else _absent(name, parity, "reference" if name not in reference else "candidate")
         for name, parity in policy.items()
@@ -50,6 +55,11 @@ def compare(
         message = f"output {name!r} has no policy in the component"
         results.append(ParityResult(name, "identical", False, {}, "no such output", message=message))
     return tuple(results)
+
+
+def of_inputs(policy: Mapping[str, Parity], replaced: Mapping[str, Approximate]) -> bool:
+    """Whether judging by these needs the inputs of the call: making them again takes time."""
+    return any(metric.of_inputs for parity in {**policy, **replaced}.values() for metric in metrics_of(parity))
 
 
 def describe(parity: Parity) -> str:
@@ -62,8 +72,8 @@ def describe(parity: Parity) -> str:
             return f"<= {max_abs:g}{relative} ({precision} reference)"
         case Metric(name, at_least, at_most):
             return f"{name} >= {at_least:g}" if at_least is not None else f"{name} <= {at_most:g}"
-        case Approximate(metric, reason):
-            return f"{describe(metric)}, approximate: {reason}"
+        case Approximate(_, reason):
+            return f"{', '.join(describe(one) for one in metrics_of(parity))}, approximate: {reason}"
 
 
 def not_finite(outputs: Outputs) -> tuple[str, tuple[int, ...]] | None:
@@ -93,7 +103,7 @@ def _kind(parity: Parity) -> Kind:
             return "approximate"
 
 
-def _one(name: str, reference: Any, candidate: Any, parity: Parity, exact: Parity) -> ParityResult:
+def _one(name: str, reference: Any, candidate: Any, parity: Parity, *, exact: Parity, inputs: Inputs) -> ParityResult:
     kind, allowed = _kind(parity), describe(parity)
     instead = describe(exact) if kind == "approximate" else ""
     reference, candidate = np.asarray(reference), np.asarray(candidate)
@@ -134,13 +144,17 @@ def _one(name: str, reference: Any, candidate: Any, parity: Parity, exact: Parit
             passed = not excess.size or bool(excess.max() <= 0)
             return result(passed, measured, where, f"{name} differs{at()} by {measured['max_abs_difference']:.3g} (allowed {allowed})")
         case Metric() | Approximate():
-            metric = parity.metric if isinstance(parity, Approximate) else parity
-            value, problem = _metric(metric, reference, candidate)
-            if problem:
-                return result(False, measured, where, f"{name}: {problem}")
-            measured[metric.name] = value
-            passed = bool(value >= metric.at_least) if metric.at_least is not None else bool(value <= metric.at_most)  # type: ignore[operator]
-            return result(passed, measured, where, f"{name}: {metric.name} is {value:.6g}, allowed {describe(metric)}{at()}")
+            said = []
+            for number, metric in enumerate(metrics_of(parity)):
+                value, problem = _metric(metric, reference, candidate, inputs)
+                if value is None:
+                    silent = "" if number else f"metric {metric.name} says nothing about these inputs"
+                    said += [problem or silent] if problem or silent else []
+                    continue
+                measured[metric.name] = value
+                if not (value >= metric.at_least if metric.at_least is not None else value <= metric.at_most):  # type: ignore[operator]
+                    said.append(f"{metric.name} is {value:.6g}, allowed {describe(metric)}{at()}")
+            return result(not said, measured, where, f"{name}: {'; '.join(said)}")
 
 
 def _wide(values: np.ndarray) -> np.ndarray:
@@ -164,16 +178,18 @@ def _difference(reference: np.ndarray, candidate: np.ndarray) -> np.ndarray:
     return result
 
 
-def _metric(metric: Metric, reference: np.ndarray, candidate: np.ndarray) -> tuple[float, str]:
-    function = metric.function or METRICS.get(metric.name)
+def _metric(metric: Metric, reference: np.ndarray, candidate: np.ndarray, inputs: Inputs) -> tuple[float | None, str]:
+    """The value, or None and what is wrong with it; None and "" where the metric says nothing about these inputs."""
+    function: Callable[..., float | None] | None = metric.function or METRICS.get(metric.name)
     if function is None:
-        return 0.0, f"unknown metric {metric.name!r}; known: {', '.join(sorted(METRICS))}; or give Metric(function=...)"
+        return None, f"unknown metric {metric.name!r}; known: {', '.join(sorted(METRICS))}; or give Metric(function=...)"
     try:
-        value = float(function(reference, candidate))
+        found = function(reference, candidate, inputs) if metric.of_inputs else function(reference, candidate)
+        value = None if found is None and metric.of_inputs else float(found)  # type: ignore[arg-type]
     except Exception as error:
-        return 0.0, f"metric {metric.name} raised {type(error).__name__}: {error}"
-    if np.isnan(value):
-        return 0.0, f"metric {metric.name} is NaN (reference shape {reference.shape}, candidate shape {candidate.shape})"
+        return None, f"metric {metric.name} raised {type(error).__name__}: {error}"
+    if value is not None and np.isnan(value):
+        return None, f"metric {metric.name} is NaN (reference shape {reference.shape}, candidate shape {candidate.shape})"
     return value, ""
 
 

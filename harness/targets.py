@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import metrics, project
-from harness.component import Approximate, Component, Implementation, Metric, Parity
+from harness.component import Component, Implementation, Metric, Parity, metrics_of
 from harness.settings import ConfigurationError, Settings, label
 
 _KEYS = {"profile": str, "metric": str, "source": str, "kind": str, "implementation": str, "case": str, "settings": dict}
@@ -188,8 +188,7 @@ def _metrics_of(component: Component, implementations: Sequence[Implementation])
 def _own_metrics(component: Component, implementations: Sequence[Implementation]) -> dict[str, Metric]:
     policies: list[Parity] = list(component.policy.values())
     policies += [parity for item in implementations for variant in item.variants for parity in variant.parity.values()]
-    plain = [policy.metric if isinstance(policy, Approximate) else policy for policy in policies]
-    return {policy.name: policy for policy in plain if isinstance(policy, Metric)}
+    return {metric.name: metric for policy in policies for metric in metrics_of(policy)}
 
 
 def _check_bound(place: str, entry: Mapping[str, Any], known: set[str], component: Component) -> None:

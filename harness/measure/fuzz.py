@@ -143,7 +143,7 @@ class _Pair:
             if outputs is None and expected is None and not (reference.fatal or refusal.fatal):
                 return ""
             return f"{name}: {refusal.text or 'returned outputs'}; the reference: {reference.text or 'returned outputs'}"
-        results = compare(expected, outputs, self._component.policy, replaced=self._replaced)
+        results = compare(expected, outputs, self._component.policy, replaced=self._replaced, inputs=inputs)
         failed = [result.message for result in results if not result.passed]
         if refusal.text:
             failed.append(refusal.text)

@@ -12,7 +12,7 @@ from harness.component import Approximate, Component, Implementation, Outputs
 from harness.measure.process import PATIENCE_SECONDS, WorkerFailed, WorkerProcess
 from harness.measure.trust import Witness
 from harness.measure.workload import Workload
-from harness.parity import ParityResult, compare, not_finite
+from harness.parity import ParityResult, compare, not_finite, of_inputs
 from harness.record import Block, Outcome, Planned
 from harness.settings import show
 
@@ -142,9 +142,11 @@ def judge_outputs(lane: Lane, seed: int, outputs: Outputs, where: str, expected:
     if empty:
         lane.end(Outcome("empty output", f"{place}: output {empty[0]!r} is empty, expected shape {expected[empty[0]].shape}; {again}"))
         return
+    asked = of_inputs(target.component.policy, target.replaced)
+    inputs = target.workload.inputs(seed, keep=False) if asked else None
     results = tuple(
         result if result.passed else _told(result, f"{place}: {result.message}; {again}")
-        for result in compare(expected, outputs, target.component.policy, replaced=target.replaced)
+        for result in compare(expected, outputs, target.component.policy, replaced=target.replaced, inputs=inputs)
     )
     lane.parity = _worst(lane.parity, results)
     if not all(result.passed for result in results):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import importlib.metadata
 import importlib.util
@@ -76,7 +75,7 @@ def _floor(lane: Lane, floor: Callable[[Work, int, str], Floor | None]) -> Floor
         return None
     if least is None:
         return None
-    work = dataclasses.replace(least, precision=target.planned.variant.get("precision", least.precision))
+    work = least.at(target.planned.variant.get("precision", least.precision))
     device = target.implementation.requires.device or ("mlx" if lane.clock == "mlx" else "cpu")
     return floor(work, int(target.environment["OMP_NUM_THREADS"]), device)
 

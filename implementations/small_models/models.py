@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -88,20 +88,25 @@ MODELS: dict[str, Model] = {
 }
 """In the order in which the chain runs them."""
 
-Step = Callable[[np.ndarray], np.ndarray]
+Array = Any
+"""A two-dimensional array of NumPy, torch or MLX."""
+
+Step = Callable[[Array], Array]
 """One model on features (frames, inputs): (frames, outputs)."""
 
 
-def chain(features: np.ndarray, steps: Mapping[str, Step]) -> dict[str, np.ndarray]:
+def chain(features: Array, steps: Mapping[str, Step], join: Callable[[Array, Array], Array] | None = None) -> dict[str, Array]:
     """The outputs of all five models on audio features (frames, 128); steps: a model each, by name.
 
     The emotion feeds the others: Melody(e), Harmony(e and the first 64 features), Dynamics(the first 32 of e), Groove(e).
+    join: puts the columns of two arrays side by side, where they are not NumPy's.
     """
     emotion = steps["emotion_recognizer"](features)
+    both = np.concatenate([emotion, features[:, :64]], axis=1) if join is None else join(emotion, features[:, :64])
     return {
         "emotion_recognizer": emotion,
         "melody_transformer": steps["melody_transformer"](emotion),
-        "harmony_predictor": steps["harmony_predictor"](np.concatenate([emotion, features[:, :64]], axis=1)),
-        "dynamics_engine": steps["dynamics_engine"](np.ascontiguousarray(emotion[:, :32])),
+        "harmony_predictor": steps["harmony_predictor"](both),
+        "dynamics_engine": steps["dynamics_engine"](emotion[:, :32]),
         "groove_predictor": steps["groove_predictor"](emotion),
     }

@@ -1,0 +1,79 @@
+"""From one way to compute the models to its six Implementations: the weights, the checks and the batches are the same for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.component import Implementation, Inputs, Outputs, Role, Run
+from implementations.small_models import checkpoints
+from implementations.small_models.checkpoints import Served
+from implementations.small_models.component import COMPONENTS, check_inputs, output_names, precision_variant
+from implementations.small_models.models import Array, Step, chain
+
+if TYPE_CHECKING:
+    from harness.settings import Settings
+
+Compute = Callable[[np.ndarray, bool], Mapping[str, np.ndarray]]
+"""(features (frames, inputs), stateful) -> output (frames, outputs) float32 by model, of one model or of the chain."""
+
+Open = Callable[[Mapping[str, Served], "Settings"], AbstractContextManager[Compute]]
+"""One model, or all five for their chain, ready to compute until the context is left."""
+
+
+def outputs_of(features: Array, steps: Mapping[str, Step], join: Callable[[Array, Array], Array] | None = None) -> Mapping[str, Array]:
+    """Output by model: of the chain where all five have a step, else of the only one."""
+    if len(steps) == 1:
+        return {name: step(features) for name, step in steps.items()}
+    return chain(features, steps, join)
+
+
+@contextmanager
+def load(settings: Settings, *, component: str, name: str, open_: Open, precisions: tuple[str, ...]) -> Iterator[Run]:
+    """Gives `run` on the shipped weights of the size that is set.
+
+    batch: frames per call of the kernel where frames are independent; all at once by default.
+    """
+    if settings.precision not in (None, *precisions):
+        raise ValueError(f"{component}.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
+    shipped = checkpoints.shipped(settings.model_size or "large")
+    served = {model: shipped[model] for model in output_names(component)}
+    with open_(served, settings) as compute:
+        yield partial(_run, compute, output_names(component), next(iter(served.values()))[0].inputs, settings.batch)
+
+
+def _run(compute: Compute, names: Mapping[str, str], columns: int, batch: int | None, inputs: Inputs) -> Outputs:
+    features, stateful = check_inputs(inputs, columns)
+    if batch is None or stateful or len(features) <= batch:
+        return {names[model]: output for model, output in compute(features, stateful).items()}
+    parts = [compute(features[first : first + batch], False) for first in range(0, len(features), batch)]
+    return {output: np.concatenate([part[model] for part in parts]) for model, output in names.items()}
+
+
+def implementations(
+    name: str, role: Role, open_: Open, *, precisions: tuple[str, ...] = (), settings: tuple[str, ...] = (), **options: Any
+) -> list[Implementation]:
+    """One Implementation of each component, in the order of `COMPONENTS`.
+
+    precisions: those it has beside float32; each is a row of its own.
+    """
+    if role == "reference":
+        honoured: tuple[str, ...] = ()
+    else:
+        honoured = ("batch", "model_size", *(("precision",) if precisions else ()), *settings)
+    return [
+        Implementation(
+            component=component,
+            name=name,
+            role=role,
+            load=partial(load, component=component, name=name, open_=open_, precisions=("float32", *precisions)),
+            settings=honoured,
+            variants=tuple(precision_variant(component, precision) for precision in precisions),
+            **options,
+        )
+        for component in COMPONENTS
+    ]
