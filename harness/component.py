@@ -26,6 +26,18 @@ Outputs = Mapping[str, np.ndarray]
 Run = Callable[[Inputs], Outputs | Iterator[Outputs]]
 """One call. An iterator yields chunks: each is time-stamped, and joined along axis 0 they are the outputs."""
 
+
+@dataclass(frozen=True)
+class Loaded:
+    """A run that also says how many bytes its weights take, in the form in which it computes with them: load() may give it."""
+
+    run: Run
+    weight_bytes: int
+
+    def __call__(self, inputs: Inputs) -> Outputs | Iterator[Outputs]:
+        return self.run(inputs)
+
+
 Role = Literal["reference", "optimized", "peer"]
 ClockName = Literal["cpu", "wall", "cuda", "mlx"]
 
@@ -158,6 +170,7 @@ class Effect:
 
     `shows`: "output" (the result changes), "produced" (units of work change), "bytes" (memory changes), "processes"
     (more processes or threads work), "error" (the second value must be refused), "time" (seconds per call change).
+    Where variants of an implementation name values of the setting, only effects that name one of them are its own.
     """
 
     setting: str
@@ -242,7 +255,7 @@ class Variant:
 class Implementation:
     """One way to compute a component.
 
-    load(settings): a context manager, timed as load time, that gives `run`; leaving it frees device and threads.
+    load(settings): a context manager, timed as load time, that gives `run` (or a Loaded); leaving it frees device and threads.
     settings: names of the settings it honours. clock: the clock that suits its regression verdict.
     variants: further rows beside the plain one. plain: False where every row is a variant (a device that has no float64
     cannot promise what the policy asks): then its default settings are not measured.

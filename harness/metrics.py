@@ -65,6 +65,7 @@ METRICS: dict[str, About] = {
     "peak_bytes": About("bytes", noise=""),
     "growth_bytes": About("bytes", noise="", lowest=-math.inf),
     "device_peak_bytes": About("bytes", noise=""),
+    "weight_bytes": About("bytes", noise=""),
     "max_abs_difference": About("number", noise=""),
     "differing": About("number", noise=""),
     "snr_db": About("dB", "more", noise="", lowest=-math.inf),
@@ -260,6 +261,7 @@ _PER_LAUNCH: dict[str, Callable[[Record], float | str]] = {
     "peak_bytes": lambda r: _bytes(r.samples.peak_bytes, "memory was not measured"),
     "growth_bytes": _growth,
     "device_peak_bytes": lambda r: _bytes(r.samples.device_peak_bytes, "no device memory was measured"),
+    "weight_bytes": lambda r: _bytes(r.samples.weight_bytes, "the implementation does not say what its weights take"),
 }
 
 

@@ -56,7 +56,8 @@ class Samples:
 
     load: the load() context. cold: the first call in the fresh process. calls: wall seconds of single warm calls, in
     order (percentiles). chunks: per call, seconds from the start to each chunk. peak_bytes: peak RSS of the process over
-    the first call. base_bytes: RSS before load. produced: units of work found in the output of one call.
+    the first call. base_bytes: RSS before load. produced: units of work found in the output of one call. weight_bytes: what
+    the implementation says its weights take.
     """
 
     load: Timing | None = None
@@ -69,6 +70,7 @@ class Samples:
     loaded_bytes: int | None = None
     device_peak_bytes: int | None = None
     produced: float | None = None
+    weight_bytes: int | None = None
 
 
 @dataclass(frozen=True)

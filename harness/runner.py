@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from harness import clock, memory, origin, wire
-from harness.component import Implementation, Inputs, Outputs, Run
+from harness.component import Implementation, Inputs, Loaded, Outputs, Run
 from harness.settings import Settings
 
 SWEEP_BYTES = 64 << 20
@@ -75,9 +75,10 @@ class Runner:
         watch.start()
         found: Implementation = _attribute(implementation)
         self._context = found.load(Settings(**settings))
-        self._run = self._context.__enter__()
+        given = self._context.__enter__()
         wall, cpu = watch.elapsed()
         cpu += _children_cpu_ns() - children
+        self._run = given.run if isinstance(given, Loaded) else given
         if not callable(self._run):
             raise TypeError(f"load() must give a function run(inputs), found {type(self._run).__name__}")
         self._implementation = found
@@ -93,6 +94,7 @@ class Runner:
             "cpu_ns": cpu,
             "base_bytes": base,
             "loaded_bytes": memory.rss(),
+            "weight_bytes": int(given.weight_bytes) if isinstance(given, Loaded) else None,
             "file": getattr(sys.modules.get(implementation.partition(":")[0]), "__file__", None) or "",
             "native": _native_hash(found),
             "files": _files(implementation.partition(".")[0].partition(":")[0]),  # last: with the kernel that the line above asked

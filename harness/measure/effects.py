@@ -59,12 +59,23 @@ def flip_settings(
             if named and item.role == "optimized" and not set(named) & set(item.settings):
                 message = f"{name}.{item.name} honours none of the settings its component names: {', '.join(named)}"
                 found.append(Flip(name, item.name, "", False, message))
-            for effect in effects:
-                if effect.setting in item.settings and not _fixed(item, effect.setting):
+            turned = [effect for effect in effects if effect.setting in item.settings and _has(item, effect)]
+            for effect in turned:
+                if not _fixed(item, effect.setting):
                     found.append(_flip(_Bench(registry, item, settings or Settings(), environment or {}, patience), effect))
+            for setting in named:
+                if setting in item.settings and setting not in {effect.setting for effect in turned}:
+                    message = f"{name}.{item.name} has no value of {setting} for which its component says what must show"
+                    found.append(Flip(name, item.name, setting, False, message))
         honoured = {setting for item in usable for setting in item.settings}
         found += [Flip(name, "", s, False, f"no implementation of {name} honours {s}") for s in named if usable and s not in honoured]
     return found
+
+
+def _has(item: Implementation, effect: Effect) -> bool:
+    """Whether it has one of the effect's values: where its variants name values of the setting, it has no others beside its own."""
+    values = {variant.settings.get(effect.setting) for variant in item.variants} - {None}
+    return not values or bool(values & set(effect.values))
 
 
 def _fixed(item: Implementation, setting: str) -> bool:

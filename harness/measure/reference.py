@@ -144,12 +144,12 @@ class References:
 
 
 def _code(package: str) -> str:
-    """Digest of every source and binary of a top-level package, or of the one file that it is."""
+    """Digest of every source, binary and file of weights of a top-level package, or of the one file that it is."""
     module = importlib.import_module(package)
     folders = [Path(folder) for folder in getattr(module, "__path__", [])]
     paths = [path for folder in folders for path in sorted(folder.rglob("*"))] or [Path(str(module.__file__))]
     state = hashlib.sha256()
-    for path in (path for path in paths if path.suffix in (".py", ".so", ".pyd") and path.is_file()):
+    for path in (path for path in paths if path.suffix in (".py", ".so", ".pyd", ".safetensors") and path.is_file()):
         state.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return state.hexdigest()
 

@@ -218,4 +218,3 @@ GROOVE = _component("groove_predictor")
 CHAIN = _component(PIPELINE)
 
 COMPONENTS: dict[str, Component] = {component.name: component for component in (EMOTION, MELODY, HARMONY, DYNAMICS, GROOVE, CHAIN)}
-

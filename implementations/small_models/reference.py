@@ -15,7 +15,7 @@ from implementations.small_models.serving import Compute, implementations, outpu
 from implementations.small_models.weights import Weights
 
 
-def run_model(model: Model, weights: Weights, features: np.ndarray, *, stateful: bool = False) -> np.ndarray:
+def run_model(model: Model, weights: Weights, features: np.ndarray, stateful: bool = False) -> np.ndarray:
     """(frames, outputs) float64 of features (frames, inputs), from weights by the names of `Model.shapes()`.
 
     stateful: the frames are one sequence, whose LSTM state starts at zero and is kept; else each is one step from zero state.
@@ -57,16 +57,22 @@ def _softmax(values: np.ndarray) -> np.ndarray:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-ACTIVATIONS: Mapping[Activation, Callable[[np.ndarray], np.ndarray]] = {"tanh": np.tanh, "relu": partial(np.maximum, 0.0), "sigmoid": _sigmoid, "softmax": _softmax}
+ACTIVATIONS: Mapping[Activation, Callable[[np.ndarray], np.ndarray]] = {
+    "tanh": np.tanh,
+    "relu": partial(np.maximum, 0.0),
+    "sigmoid": _sigmoid,
+    "softmax": _softmax,
+}
 
 
 @contextmanager
-def _open(served: Mapping[str, Served], settings: Settings) -> Iterator[Compute]:
-    def compute(features: np.ndarray, stateful: bool) -> Mapping[str, np.ndarray]:
-        steps = {name: partial(run_model, model, weights, stateful=stateful) for name, (model, weights) in served.items()}
-        return {name: output.astype(np.float32) for name, output in outputs_of(features, steps).items()}
+def _open(served: Mapping[str, Served], settings: Settings) -> Iterator[tuple[Compute, int]]:
+    stages = {name: partial(run_model, model, weights) for name, (model, weights) in served.items()}
 
-    yield compute
+    def compute(features: np.ndarray, stateful: bool) -> Mapping[str, np.ndarray]:
+        return {name: output.astype(np.float32) for name, output in outputs_of(features, stateful, stages).items()}
+
+    yield compute, 8 * sum(model.parameters() for model, _ in served.values())
 
 
 EMOTION, MELODY, HARMONY, DYNAMICS, GROOVE, CHAIN = implementations(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.component import Implementation, Inputs, Outputs, Role, Run
+from harness.component import Implementation, Inputs, Loaded, Outputs, Role
 from implementations.small_models import checkpoints
 from implementations.small_models.checkpoints import Served
 from implementations.small_models.component import COMPONENTS, check_inputs, output_names, precision_variant
-from implementations.small_models.models import Array, Step, chain
+from implementations.small_models.models import Array, chain
 
 if TYPE_CHECKING:
     from harness.settings import Settings
@@ -21,19 +21,29 @@ if TYPE_CHECKING:
 Compute = Callable[[np.ndarray, bool], Mapping[str, np.ndarray]]
 """(features (frames, inputs), stateful) -> output (frames, outputs) float32 by model, of one model or of the chain."""
 
-Open = Callable[[Mapping[str, Served], "Settings"], AbstractContextManager[Compute]]
-"""One model, or all five for their chain, ready to compute until the context is left."""
+Open = Callable[[Mapping[str, Served], "Settings"], AbstractContextManager[tuple[Compute, int]]]
+"""One model, or all five for their chain, ready to compute until the context is left; and the bytes that its weights take."""
 
 
-def outputs_of(features: Array, steps: Mapping[str, Step], join: Callable[[Array, Array], Array] | None = None) -> Mapping[str, Array]:
-    """Output by model: of the chain where all five have a step, else of the only one."""
-    if len(steps) == 1:
-        return {name: step(features) for name, step in steps.items()}
-    return chain(features, steps, join)
+Stage = Callable[[Array, bool], Array]
+"""(features (frames, inputs), stateful) -> (frames, outputs): one model, in the arrays of any library."""
+
+
+def outputs_of(
+    features: Array, stateful: bool, stages: Mapping[str, Stage], join: Callable[[Array, Array], Array] | None = None
+) -> Mapping[str, Array]:
+    """Output by model: of the chain where all five have a stage, else of the only one. join: as of `chain`."""
+    if len(stages) == 1:
+        return {name: stage(features, stateful) for name, stage in stages.items()}
+    return chain(features, {name: partial(_step, stage, stateful) for name, stage in stages.items()}, join)
+
+
+def _step(stage: Stage, stateful: bool, features: Array) -> Array:
+    return stage(features, stateful)
 
 
 @contextmanager
-def load(settings: Settings, *, component: str, name: str, open_: Open, precisions: tuple[str, ...]) -> Iterator[Run]:
+def load(settings: Settings, *, component: str, name: str, open_: Open, precisions: tuple[str, ...]) -> Iterator[Loaded]:
     """Gives `run` on the shipped weights of the size that is set.
 
     batch: frames per call of the kernel where frames are independent; all at once by default.
@@ -42,8 +52,9 @@ def load(settings: Settings, *, component: str, name: str, open_: Open, precisio
         raise ValueError(f"{component}.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
     shipped = checkpoints.shipped(settings.model_size or "large")
     served = {model: shipped[model] for model in output_names(component)}
-    with open_(served, settings) as compute:
-        yield partial(_run, compute, output_names(component), next(iter(served.values()))[0].inputs, settings.batch)
+    columns = next(iter(served.values()))[0].inputs
+    with open_(served, settings) as (compute, size):
+        yield Loaded(partial(_run, compute, output_names(component), columns, settings.batch), size)
 
 
 def _run(compute: Compute, names: Mapping[str, str], columns: int, batch: int | None, inputs: Inputs) -> Outputs:
