@@ -7,6 +7,7 @@ A file holds one model, which its name says (`emotion_recognizer.json`, `Emotion
 from __future__ import annotations
 
 import contextlib
+import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -23,7 +24,7 @@ MOST_BYTES = 64 << 20
 
 SUFFIXES = (".json", ".json.gz", ".safetensors", ".pt", ".pth")
 
-SHIPPED = Path(__file__).with_name("checkpoints")
+SHIPPED = Path(__file__).with_name("checkpoints") / "trained.safetensors"
 
 Served = tuple[Model, Weights]
 """A structure and its weights."""
@@ -50,19 +51,31 @@ def load(path: Path | str, models: Mapping[str, Model] = MODELS) -> dict[str, di
     return found
 
 
-@lru_cache(maxsize=2)
-def shipped(size: str = "large") -> dict[str, Served]:
-    """All five models with the weights that come with the package; `data.py` says what they were trained on."""
-    name, models = "trained.safetensors", MODELS
-    weights = load(SHIPPED / name, models)
-    return {name: (model, weights[name]) for name, model in needed(weights, models, str(SHIPPED / name)).items()}
+INSTEAD = "SMALL_MODELS_CHECKPOINTS"
+"""Environment variable: a file or folder whose weights take the place of the shipped ones (`benchmark` sets it for its processes)."""
 
 
-def needed(weights: Mapping[str, Weights], models: Mapping[str, Model], where: str) -> Mapping[str, Model]:
-    """The models, once there are weights for each; else BadWeights."""
-    if missing := [name for name in models if name not in weights]:
-        raise BadWeights(f"{where}: expected weights of {', '.join(models)}, found none of {', '.join(missing)}")
-    return models
+@lru_cache(maxsize=1)
+def shipped() -> dict[str, Served]:
+    """The models with the weights that every implementation serves: all five, as they come with the package (`training.py`).
+
+    Where the variable `INSTEAD` names other ones, those that it has; asking for another is a BadWeights that says so.
+    """
+    if instead := os.environ.get(INSTEAD):
+        return _Found(instead, {name: (MODELS[name], weights) for name, weights in load(instead).items()})
+    weights = load(SHIPPED)
+    return {name: (model, weights[name]) for name, model in MODELS.items()}
+
+
+class _Found(dict[str, Served]):
+    """What a user's checkpoints hold; says what they lack."""
+
+    def __init__(self, where: str, found: Mapping[str, Served]) -> None:
+        super().__init__(found)
+        self._where = where
+
+    def __missing__(self, name: str) -> Served:
+        raise BadWeights(f"{self._where}: expected weights of {name}, found {', '.join(self) or 'none'}")
 
 
 def _file(path: Path, models: Mapping[str, Model]) -> dict[str, dict[str, np.ndarray]]:

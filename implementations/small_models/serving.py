@@ -44,13 +44,13 @@ def _step(stage: Stage, stateful: bool, features: Array) -> Array:
 
 @contextmanager
 def load(settings: Settings, *, component: str, name: str, open_: Open, precisions: tuple[str, ...]) -> Iterator[Loaded]:
-    """Gives `run` on the shipped weights of the size that is set.
+    """Gives `run` on the shipped weights.
 
     batch: frames per call of the kernel where frames are independent; all at once by default.
     """
     if settings.precision not in (None, *precisions):
         raise ValueError(f"{component}.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
-    shipped = checkpoints.shipped(settings.model_size or "large")
+    shipped = checkpoints.shipped()
     served = {model: shipped[model] for model in output_names(component)}
     columns = next(iter(served.values()))[0].inputs
     with open_(served, settings) as (compute, size):
@@ -75,7 +75,7 @@ def implementations(
     if role == "reference":
         honoured: tuple[str, ...] = ()
     else:
-        honoured = ("batch", "model_size", *(("precision",) if precisions else ()), *settings)
+        honoured = ("batch", *(("precision",) if precisions else ()), *settings)
     return [
         Implementation(
             component=component,
