@@ -40,7 +40,9 @@ class Context:
         for name, component in wanted.items():
             folder = self.registry.entry(name).folder
             if folder is not None and (folder / "targets.toml").is_file():
-                found += targets.load(folder / "targets.toml", component, self.registry.implementations(name).values(), names)
+                beside = {other for other in self.registry.components if self.registry.entry(other).folder == folder}
+                rows = self.registry.implementations(name).values()
+                found += targets.load(folder / "targets.toml", component, rows, names, beside=beside)
         path = project.find()
         if path is not None:
             known = {name: (item, self.registry.implementations(name).values()) for name, item in self.registry.components.items()}

@@ -10,7 +10,8 @@
     source = "the issue"
     kind = "stated"
 
-`implementation` (default: every optimized exact one), `case` (default: every case) and `settings` (default: any) narrow it.
+`implementation` (default: every optimized exact one), `case` (default: every case) and `settings` (default: any) narrow it; so does
+`component`, where several share the folder (default: each of them).
 `[[tool.harness.targets.<component>]]` in pyproject.toml has the same entries and overrides.
 """
 
@@ -26,7 +27,7 @@ from harness import metrics, project
 from harness.component import Component, Implementation, Metric, Parity, metrics_of
 from harness.settings import ConfigurationError, Settings, label
 
-_KEYS = {"profile": str, "metric": str, "source": str, "kind": str, "implementation": str, "case": str, "settings": dict}
+_KEYS = {"profile": str, "metric": str, "source": str, "kind": str, "component": str, "implementation": str, "case": str, "settings": dict}
 _NEEDED = ("profile", "metric", "source", "kind")
 
 
@@ -68,13 +69,19 @@ class TargetError(ConfigurationError):
     """A target that cannot be: the message names the file, the entry, what was expected and what was found."""
 
 
-def load(path: Path, component: Component, implementations: Iterable[Implementation], profiles: Collection[str]) -> tuple[Target, ...]:
-    """The targets of one component's targets.toml; TargetError where an entry cannot be."""
+def load(
+    path: Path, component: Component, implementations: Iterable[Implementation], profiles: Collection[str], *, beside: Collection[str] = ()
+) -> tuple[Target, ...]:
+    """The targets of one component in a targets.toml; TargetError where an entry cannot be.
+
+    beside: names of the components that share the file; their own entries are left to them.
+    """
     body = _read(path)
     unknown = sorted(set(body) - {"target"})
     if unknown:
         raise TargetError(f"{path}: expected only [[target]] entries, found {unknown}")
-    return _targets(body.get("target", []), component, tuple(implementations), profiles, where=str(path), override=False)
+    found, names = tuple(implementations), {component.name, *beside}
+    return _targets(body.get("target", []), component, found, profiles, where=str(path), override=False, names=names)
 
 
 def load_overrides(
@@ -90,7 +97,7 @@ def load_overrides(
             raise TargetError(f"{path}: tool.harness.targets.{name}: unknown component; known: {', '.join(sorted(components)) or 'none'}")
         component, implementations = components[name]
         where = f"{path}: tool.harness.targets.{name}"
-        found += _targets(entries, component, tuple(implementations), profiles, where=where, override=True)
+        found += _targets(entries, component, tuple(implementations), profiles, where=where, override=True, names={name})
     return tuple(found)
 
 
@@ -118,7 +125,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _targets(
-    entries: Any, component: Component, implementations: Sequence[Implementation], profiles: Collection[str], *, where: str, override: bool
+    entries: Any,
+    component: Component,
+    implementations: Sequence[Implementation],
+    profiles: Collection[str],
+    *,
+    where: str,
+    override: bool,
+    names: Collection[str],
 ) -> tuple[Target, ...]:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise TargetError(f"{where}: expected a list of entries in double brackets, found {entries!r}")
@@ -127,6 +141,10 @@ def _targets(
     for number, entry in enumerate(entries, 1):
         origin = f"{where}: entry {number}"
         place = f"{origin} ({entry.get('metric', 'no metric')})"
+        if "component" in entry:
+            _one_of(place, "component here", entry["component"], names)
+            if entry["component"] != component.name:
+                continue
         target = replace(_target(entry, component, implementations, profiles, place=place), origin=origin, override=override)
         same = (target.profile, target.bounds)
         if same in found:

@@ -1,9 +1,13 @@
-"""Whether a setting changes the time of a call: told from noise on a busy machine."""
+"""Which settings are turned for a row, and whether one changes the time of a call: told from noise on a busy machine."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from harness.measure.effects import ROUNDS, changed
+from harness.component import Effect, Implementation, Variant
+from harness.measure.effects import ROUNDS, changed, flip_settings
+from harness.measure.effects import _has as has
 
 
 def rounds(rng, change, *, spoiled, jitter):
@@ -39,3 +43,23 @@ def test_a_change_that_is_small_or_not_always_there_is_none():
     assert not changed([1.0] * 15)  # what a clock too coarse for the blocks reads
     assert changed([1.06] * 15)
     assert changed([0.5] * 13 + [2.0] * 2)
+
+
+def implementation(*precisions, settings=("precision",)):
+    return Implementation("toy", "row", "optimized", None, settings=settings, variants=tuple(Variant({"precision": p}) for p in precisions))
+
+
+def test_an_effect_belongs_to_the_rows_that_have_one_of_its_values():
+    int8 = Effect("precision", ("float32", "int8"), "case", "output")
+    assert has(implementation("int8"), int8)
+    assert has(implementation("float16", "float32"), int8)
+    assert not has(implementation("float16"), int8)
+    assert has(implementation(), int8), "no variant says which values there are"
+
+
+def test_a_setting_whose_values_no_effect_covers_is_dead():
+    effect = Effect("precision", ("float32", "int8"), "case", "output")
+    registry = SimpleNamespace(components={"toy": SimpleNamespace(effects=(effect,))})
+    (flip,) = flip_settings(registry, {"toy": [implementation("float16")]})
+    assert not flip.shown
+    assert "toy.row has no value of precision for which its component says what must show" in flip.message

@@ -1,18 +1,19 @@
 """Data never executes: a malicious file of each kind that is read gives one clear error in bounded memory, and nothing runs.
 
-    kind             read by                         here
-    record           record.Store                    types, depth, numbers, names
-    baseline         history.files                   also test_history_damage.py
-    JSON             limits, slow rows, the wire     depth, numbers
-    TOML             project.read_toml               depth (profiles, targets, claims, pyproject)
-    npz              measure.reference               pickles, compressed bombs, absurd shapes
-    audio            audio.read                      pickles, absurd headers, pipes, too many samples
-    plugin text      reports                         test_report_*.py; on standard error here
-    torch, safetensors: nothing in the harness reads them; components that will must add theirs here
+kind             read by                         here
+record           record.Store                    types, depth, numbers, names
+baseline         history.files                   also test_history_damage.py
+JSON             limits, slow rows, the wire     depth, numbers
+TOML             project.read_toml               depth (profiles, targets, claims, pyproject)
+npz              measure.reference               pickles, compressed bombs, absurd shapes
+audio            audio.read                      pickles, absurd headers, pipes, too many samples
+plugin text      reports                         test_report_*.py; on standard error here
+torch, safetensors, RTNeural JSON   small_models.checkpoints   pickles, bombs, absurd headers and shapes, pipes, depth
 """
 
 import contextlib
 import dataclasses
+import gzip
 import io
 import json
 import os
@@ -39,6 +40,7 @@ from harness.registry import Registry
 from harness.report.console import say
 from harness.settings import ConfigurationError
 from harness.verdict import judge
+from implementations.small_models import checkpoints
 
 DEEP = "[" * 200_000
 
@@ -178,6 +180,81 @@ def test_audio_without_end_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "MOST_SAMPLES", 2999)
     with pytest.raises(ConfigurationError, match="found more than 2999 samples"):
         audio.read(tmp_path / "long.flac")
+
+
+def torch_bomb(content):
+    """A torch file as `torch.save` makes it, with any bytes as its pickle."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as file:
+        file.writestr("archive/data.pkl", content)
+        file.writestr("archive/version", "3\n")
+        file.writestr("archive/byteorder", "little")
+    return made.getvalue()
+
+
+def compressed_bomb():
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("archive/data.pkl", bytes(checkpoints.MOST_BYTES + 1))
+    return made.getvalue()
+
+
+def tensors(header, data=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+ABSURD = {"0.weight": {"dtype": "F32", "shape": [1 << 40, 1 << 20], "data_offsets": [0, 8]}}
+OBJECTS = {"0.weight": {"dtype": "O", "shape": [1], "data_offsets": [0, 8]}}
+BEYOND = {"0.weight": {"dtype": "F32", "shape": [2], "data_offsets": [0, 1 << 50]}}
+WEIGHTS = {
+    "pickle.pt": lambda pickled: pickled,
+    "archive.pt": torch_bomb,
+    "unpacks.pt": lambda _: compressed_bomb(),
+    "text.pt": lambda _: b"not a checkpoint",
+    "empty.pt": lambda _: b"",
+    "pickle.safetensors": lambda pickled: pickled,
+    "header.safetensors": lambda _: struct.pack("<Q", 1 << 60) + b"{}",
+    "deep.safetensors": lambda _: tensors(DEEP.encode()),
+    "absurd.safetensors": lambda _: tensors(ABSURD, bytes(8)),
+    "objects.safetensors": lambda _: tensors(OBJECTS, bytes(8)),
+    "beyond.safetensors": lambda _: tensors(BEYOND, bytes(8)),
+    "empty.safetensors": lambda _: b"",
+    "deep.json": lambda _: DEEP.encode(),
+    "objects.json": lambda _: ('{"a":' * 200_000).encode(),
+    "digits.json": lambda _: b"9" * 9000,
+    "binary.json": lambda _: bytes(range(256)),
+    "pickle.json.gz": lambda pickled: pickled,
+    "unpacks.json.gz": lambda _: gzip.compress(bytes(checkpoints.MOST_BYTES + 1)),
+    "cut.json.gz": lambda _: gzip.compress(b"{}" * 1000)[:-9],
+}
+
+
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_hostile_weights_are_one_error_in_bounded_memory_and_never_run(tmp_path, pickled, kind):
+    head, _, suffix = kind.partition(".")
+    path = tmp_path / f"{head}_dynamics_engine.{suffix}"
+    path.write_bytes(WEIGHTS[kind](pickled))
+    if suffix == "pt":
+        pytest.importorskip("torch")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(checkpoints.BadWeights, match=rf"{path.name}: expected"):
+        checkpoints.load(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000
+
+
+def test_weights_without_end_or_beyond_the_bound_are_refused_unread(tmp_path):
+    for name in ("dynamics_engine.pt", "dynamics_engine.safetensors", "dynamics_engine.json", "dynamics_engine.json.gz"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(checkpoints.BadWeights, match="expected a file of weights, found something else"):
+            checkpoints.load(tmp_path / name)
+        os.remove(tmp_path / name)
+        with open(tmp_path / name, "wb") as file:
+            file.truncate(checkpoints.MOST_BYTES + 1)
+        with pytest.raises(
+            checkpoints.BadWeights, match=f"expected at most {checkpoints.MOST_BYTES} bytes, found {checkpoints.MOST_BYTES + 1}"
+        ):
+            checkpoints.load(tmp_path / name)
 
 
 def test_what_is_said_commands_neither_a_terminal_nor_a_runner(capsys):

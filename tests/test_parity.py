@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from harness.component import Approximate, Close, Identical, Metric
-from harness.parity import METRICS, compare, describe, f_measure, not_finite, snr_db
+from harness.parity import METRICS, compare, describe, f_measure, not_finite, of_inputs, snr_db
 
 ARRAYS = hnp.arrays(np.float64, hnp.array_shapes(max_dims=2, max_side=6), elements=st.floats(width=32))
 
@@ -126,3 +126,59 @@ def test_every_named_metric_accepts_equal_signals():
     for name, function in METRICS.items():
         assert np.isfinite(function(signal, signal)) or name == "snr_db"
         assert describe(Metric(name, at_least=1.0)) == f"{name} >= 1"
+
+
+def right_answers(reference, candidate, inputs):
+    """The share of right answers that a candidate has less, where the inputs carry them."""
+    if "labels" not in inputs:
+        return None
+    return float(np.mean(reference == inputs["labels"]) - np.mean(candidate == inputs["labels"]))
+
+
+LESS_RIGHT = Metric("accuracy_drop", at_most=0.25, function=right_answers, of_inputs=True)
+
+
+def approximate(candidate, inputs, first=None):
+    policy = Approximate(first or Metric("max_abs_difference", at_most=1), "toy", also=(LESS_RIGHT,))
+    reference = {"y": np.array([1.0, 2.0, 3.0, 4.0])}
+    (result,) = compare(reference, {"y": np.asarray(candidate, float)}, {"y": Close(0)}, replaced={"y": policy}, inputs=inputs)
+    return result
+
+
+LABELS = {"labels": np.array([1.0, 2.0, 3.0, 4.0])}
+
+
+def test_a_metric_may_see_the_inputs_and_all_of_several_have_to_hold():
+    good, worse = approximate([1, 2, 3, 4.5], LABELS), approximate([1, 2, 3.5, 4.5], LABELS)
+    assert good.passed
+    assert good.measured["accuracy_drop"] == 0.25
+    assert not worse.passed
+    assert "accuracy_drop is 0.5, allowed accuracy_drop <= 0.25" in worse.message
+    assert not approximate([9, 2, 3, 4], LABELS).passed, "the first metric still counts"
+    assert "max_abs_difference <= 1, accuracy_drop <= 0.25, approximate: toy" in good.allowed
+
+
+def test_a_metric_that_says_nothing_of_these_inputs_is_absent_unless_it_is_the_first():
+    silent = approximate([1, 2, 3.5, 4.5], {})
+    assert silent.passed
+    assert "accuracy_drop" not in silent.measured
+    first = approximate([1, 2, 3, 4], {}, first=LESS_RIGHT)
+    assert not first.passed
+    assert "metric accuracy_drop says nothing about these inputs" in first.message
+
+
+def test_a_metric_of_the_inputs_that_fails_to_compute_is_a_failure_not_silence():
+    broken = Metric("broken", at_most=1, function=lambda r, c, inputs: 1 / 0, of_inputs=True)
+    policy = Approximate(Metric("max_abs_difference", at_most=1), "toy", also=(broken,))
+    (result,) = compare({"y": np.ones(2)}, {"y": np.ones(2)}, {"y": policy})
+    assert not result.passed
+    assert "metric broken raised ZeroDivisionError" in result.message
+    (nothing,) = compare({"y": np.ones(2)}, {"y": np.ones(2)}, {"y": Metric("none", at_most=1, function=lambda r, c: None)})
+    assert not nothing.passed
+
+
+def test_who_judges_by_the_inputs_is_asked_first():
+    assert of_inputs({"y": Close(0)}, {"y": Approximate(Metric("snr_db", at_least=1), "toy", also=(LESS_RIGHT,))})
+    assert not of_inputs({"y": Metric("snr_db", at_least=1), "z": Identical()}, {})
+    with pytest.raises(ValueError, match="of_inputs needs a function"):
+        Metric("snr_db", at_least=1, of_inputs=True)

@@ -158,3 +158,12 @@ def target(profile: str = "any", bound: float = 1.0, **fields: object) -> Target
 )
 def test_which_bound_counts(targets: list[Target], profiles: tuple[str, ...], bounds: list[float]) -> None:
     assert [t.bound for t in in_force(targets, profiles)] == bounds
+
+
+def test_components_that_share_a_folder_share_its_file(tmp_path: Path) -> None:
+    path = written(tmp_path, entry(at_most=0.3) + entry(component="toy", case="long") + entry(component="other", case="its own"))
+    found = load(path, component(), IMPLEMENTATIONS, PROFILES, beside=("toy", "other"))
+    assert [(target.bound, target.case) for target in found] == [(0.3, None), (0.1, "long")]
+    assert found[1].origin.endswith("entry 2")
+    with pytest.raises(TargetError, match=r"entry 3 \(rtf\): unknown component here 'other'; known: toy"):
+        load(path, component(), IMPLEMENTATIONS, PROFILES)

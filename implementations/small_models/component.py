@@ -127,9 +127,8 @@ def check_inputs(inputs: Inputs, columns: int) -> tuple[np.ndarray, bool]:
     if not isinstance(stateful, bool):
         raise TypeError(f"stateful: expected True or False, found {stateful!r}")
     features = np.ascontiguousarray(features)
-    flat = features.reshape(-1)
-    # A product is the cheapest look at every value; where it overflows the exact look decides.
-    if not math.isfinite(flat.dot(flat)) and not np.isfinite(features).all():
+    # A sum is the cheapest look at every value; where it overflows the exact look decides.
+    if not math.isfinite(np.add.reduce(features, axis=None)) and not np.isfinite(features).all():
         frame, column = (int(i) for i in np.argwhere(~np.isfinite(features))[0])
         raise ValueError(f"features: expected finite values, found {features[frame, column]} at frame {frame}, column {column}")
     return features, stateful
