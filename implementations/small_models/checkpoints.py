@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from implementations.small_models import rtneural_json
-from implementations.small_models.models import MODELS, Model
+from implementations.small_models.models import MODELS, STUDENTS, Model
 from implementations.small_models.weights import BadWeights, Weights, checked
 
 MOST_BYTES = 64 << 20
@@ -24,7 +24,11 @@ MOST_BYTES = 64 << 20
 
 SUFFIXES = (".json", ".json.gz", ".safetensors", ".pt", ".pth")
 
-SHIPPED = Path(__file__).with_name("checkpoints") / "trained.safetensors"
+_FOLDER = Path(__file__).with_name("checkpoints")
+SHIPPED = _FOLDER / "trained.safetensors"
+
+SIZES = {"large": (SHIPPED, MODELS), "small": (_FOLDER / "student.safetensors", STUDENTS)}
+"""Values of the setting model_size: the documented structures, and students distilled from them."""
 
 Served = tuple[Model, Weights]
 """A structure and its weights."""
@@ -55,22 +59,24 @@ INSTEAD = "SMALL_MODELS_CHECKPOINTS"
 """Environment variable: a file or folder whose weights take the place of the shipped ones (`benchmark` sets it for its processes)."""
 
 
-@lru_cache(maxsize=1)
-def shipped() -> dict[str, Served]:
+@lru_cache(maxsize=2)
+def shipped(size: str = "large") -> dict[str, Served]:
     """The models with the weights that every implementation serves: all five, as they come with the package (`training.py`).
 
-    Where the variable `INSTEAD` names other ones, those that it has; asking for another is a BadWeights that says so.
+    size: of `SIZES`. Where the variable `INSTEAD` names other weights, those that it has; asking for a model that is not there is a
+    BadWeights that says so.
     """
-    if instead := os.environ.get(INSTEAD):
-        return _Found(instead, {name: (MODELS[name], weights) for name, weights in load(instead).items()})
-    weights = load(SHIPPED)
-    return {name: (model, weights[name]) for name, model in MODELS.items()}
+    if size not in SIZES:
+        raise ValueError(f"model_size: expected {' or '.join(SIZES)}, found {size!r}")
+    path, models = SIZES[size]
+    path = Path(os.environ.get(INSTEAD) or path)
+    return _Found(path, {name: (models[name], weights) for name, weights in load(path, models).items()})
 
 
 class _Found(dict[str, Served]):
-    """What a user's checkpoints hold; says what they lack."""
+    """What checkpoints hold; says what they lack."""
 
-    def __init__(self, where: str, found: Mapping[str, Served]) -> None:
+    def __init__(self, where: Path, found: Mapping[str, Served]) -> None:
         super().__init__(found)
         self._where = where
 

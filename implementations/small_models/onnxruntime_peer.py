@@ -170,7 +170,7 @@ def _open(served: Mapping[str, Served], settings: Settings) -> Iterator[tuple[Co
     "peer",
     _open,
     precisions=("int8",),
-    settings=("threads",),
+    settings=("batch", "threads"),
     requires=Requires(packages=("onnxruntime", "onnx")),
     description="onnxruntime on the CPU; int8 by its dynamic quantization",
 )

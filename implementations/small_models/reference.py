@@ -76,5 +76,5 @@ def _open(served: Mapping[str, Served], settings: Settings) -> Iterator[tuple[Co
 
 
 EMOTION, MELODY, HARMONY, DYNAMICS, GROOVE, CHAIN = implementations(
-    "reference", "reference", _open, description="NumPy in float64, every weight used, rounded to float32 at the end"
+    "reference", "reference", _open, settings=(), description="NumPy in float64, every weight used, rounded to float32 at the end"
 )

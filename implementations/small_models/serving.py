@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.component import Implementation, Inputs, Loaded, Outputs, Role
+from harness.component import Implementation, Inputs, Loaded, Outputs, Role, Variant
 from implementations.small_models import checkpoints
 from implementations.small_models.checkpoints import Served
 from implementations.small_models.component import COMPONENTS, check_inputs, output_names, precision_variant
@@ -44,13 +44,13 @@ def _step(stage: Stage, stateful: bool, features: Array) -> Array:
 
 @contextmanager
 def load(settings: Settings, *, component: str, name: str, open_: Open, precisions: tuple[str, ...]) -> Iterator[Loaded]:
-    """Gives `run` on the shipped weights.
+    """Gives `run` on the shipped weights of the size that is set.
 
     batch: frames per call of the kernel where frames are independent; all at once by default.
     """
     if settings.precision not in (None, *precisions):
         raise ValueError(f"{component}.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
-    shipped = checkpoints.shipped()
+    shipped = checkpoints.shipped(settings.model_size or "large")
     served = {model: shipped[model] for model in output_names(component)}
     columns = next(iter(served.values()))[0].inputs
     with open_(served, settings) as (compute, size):
@@ -66,16 +66,21 @@ def _run(compute: Compute, names: Mapping[str, str], columns: int, batch: int | 
 
 
 def implementations(
-    name: str, role: Role, open_: Open, *, precisions: tuple[str, ...] = (), settings: tuple[str, ...] = (), **options: Any
+    name: str,
+    role: Role,
+    open_: Open,
+    *,
+    precisions: tuple[str, ...] = (),
+    settings: tuple[str, ...] = ("batch",),
+    small: bool = False,
+    **options: Any,
 ) -> list[Implementation]:
     """One Implementation of each component, in the order of `COMPONENTS`.
 
-    precisions: those it has beside float32; each is a row of its own.
+    precisions: those it has beside float32; each is a row of its own. small: so are the students; all serve them when they are asked to.
     """
-    if role == "reference":
-        honoured: tuple[str, ...] = ()
-    else:
-        honoured = ("batch", *(("precision",) if precisions else ()), *settings)
+    honoured = ("model_size", *(("precision",) if precisions else ()), *settings)
+    sizes = (Variant({"model_size": "small"}),) if small else ()
     return [
         Implementation(
             component=component,
@@ -83,7 +88,7 @@ def implementations(
             role=role,
             load=partial(load, component=component, name=name, open_=open_, precisions=("float32", *precisions)),
             settings=honoured,
-            variants=tuple(precision_variant(component, precision) for precision in precisions),
+            variants=(*(precision_variant(component, precision) for precision in precisions), *sizes),
             **options,
         )
         for component in COMPONENTS

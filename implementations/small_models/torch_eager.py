@@ -136,7 +136,7 @@ EMOTION, MELODY, HARMONY, DYNAMICS, GROOVE, CHAIN = _six(
     "cpu",
     "PyTorch on the CPU, eager",
     requires=Requires(packages=("torch",)),
-    settings=("threads",),
+    settings=("batch", "threads"),
 )
 EMOTION_CUDA, MELODY_CUDA, HARMONY_CUDA, DYNAMICS_CUDA, GROOVE_CUDA, CHAIN_CUDA = _six(
     "torch_cuda",

@@ -74,6 +74,17 @@ def test_what_ships_is_complete():
     assert sum(array.size for _, weights in shipped.values() for array in weights.values()) == 1_151_280
 
 
+def test_the_students_ship_too_and_other_sizes_do_not():
+    small = checkpoints.shipped("small")
+    assert list(small) == list(MODELS)
+    for name, (model, weights) in small.items():
+        assert (model.inputs, model.outputs) == (MODELS[name].inputs, MODELS[name].outputs)
+        assert weights.keys() == model.shapes().keys()
+    assert 8 * sum(model.parameters() for model, _ in small.values()) < sum(model.parameters() for model in MODELS.values())
+    with pytest.raises(ValueError, match="model_size: expected large or small, found 'medium'"):
+        checkpoints.shipped("medium")
+
+
 def test_other_weights_can_take_the_place_of_the_shipped_ones(monkeypatch):
     monkeypatch.setenv(checkpoints.INSTEAD, str(golden_file("dynamics_engine")))
     found = checkpoints.shipped.__wrapped__()

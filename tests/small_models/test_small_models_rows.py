@@ -28,7 +28,8 @@ def compute(row):
 
 @pytest.fixture(scope="module")
 def reference(row):
-    with REFERENCES[row.implementation.component].load(Settings()) as run:
+    size = row.settings.only(("model_size",))
+    with REFERENCES[row.implementation.component].load(size) as run:
         yield run
 
 
@@ -51,7 +52,7 @@ def test_rows_that_cannot_run_here_say_why(name):
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in HERE if row.implementation.component in GOLDEN_MODELS and not row.replaced], ids=lambda r: r.name
+    "row", [row for row in HERE if row.implementation.component in GOLDEN_MODELS and not row.settings.given()], ids=lambda r: r.name
 )
 def test_rtneural_golden_outputs(row, monkeypatch):
     use_golden_weights(monkeypatch, row.implementation.component)
