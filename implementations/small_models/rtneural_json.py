@@ -132,9 +132,10 @@ def _last(shape: Any) -> Any:
 
 
 def _numbers(array: np.ndarray) -> str:
+    """The shortest decimals that give the same float32."""
     if array.ndim == 2:
         return "[" + ",".join(_numbers(row) for row in array) + "]"
-    return "[" + ",".join(f"{value:.9g}" for value in array.astype(np.float32).tolist()) + "]"
+    return "[" + ",".join(array.astype(np.float32).astype(str).tolist()) + "]"
 
 
 def _short(value: Any) -> str:

@@ -87,8 +87,11 @@ def passes(name, case, outputs_of):
     return all(result.passed for result in compare(expected, outputs_of(inputs), component.policy, inputs=inputs))
 
 
-@pytest.mark.parametrize("name", RECURRENT)
-@pytest.mark.parametrize("defect", DEFECTS)
+@pytest.mark.parametrize(
+    ("name", "defect"),
+    # Every activation of Emotion is its last one.
+    [(name, defect) for name in RECURRENT for defect in DEFECTS if (name, defect) != ("emotion_recognizer", "last activation on all layers")],
+)
 def test_a_defect_is_caught_where_it_can_be_seen(name, defect):
     breaks, caught = DEFECTS[defect]
     model, weights = breaks(*checkpoints.shipped()[name])
