@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harness.files import data_folder
 from harness.gate.inventory import Entry
 from harness.gate.session import Sides
 from harness.gate.sides import Side, build, project_distribution
 from harness.measure.process import without_python
-from harness.record import data_folder
 
 SIDES = "HARNESS_GATE_SIDES"
 """Set for the program that runs inside head's environment: the sides that were built for it, as JSON."""
