@@ -28,10 +28,13 @@ MAY_IMPORT = {
     "store": {"files", "project", "record", "settings"},
     "lock": {"files", "settings"},
     "wire": set(),
+    "watchdog": set(),
     "origin": {"component"},
     "runner": {"clock", "component", "machine", "memory", "origin", "registry", "settings", "wire"},
-    "worker": {"runner", "wire"},
-    "measure": {"audio", "component", "files", "machine", "parity", "record", "registry", "settings", "store", "wire"},
+    "worker": {"runner", "watchdog", "wire"},
+    "measure": {
+        "audio", "component", "files", "machine", "parity", "record", "registry", "settings", "store", "watchdog", "wire",
+    },
     "installed": {"record"},
     "stats": {"record"},
     "metrics": {"record", "stats"},
@@ -49,7 +52,7 @@ MAY_IMPORT = {
     },
     "gate": {
         "clock", "component", "files", "machine", "measure", "metrics", "profile", "project", "record", "registry", "settings", "stats",
-        "store", "targets", "verdict",
+        "store", "targets", "verdict", "watchdog",
     },
 }  # fmt: skip
 DOORS = {"cli", "commands", "gating", "options", "pytest_items", "pytest_plugin", "running"}

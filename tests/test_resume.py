@@ -129,7 +129,8 @@ def test_forty_kills_change_nothing_in_the_verdict(tmp_path):
     arguments = ("sorting.honest", "--case", "tiny", "--case", "small", "--launches", "30")
     project, calm = prepared(tmp_path / "killed"), prepared(tmp_path / "calm")
     said = kill_until_done(project, arguments, 40, random.Random(2))
-    assert outcome(project, said) == outcome(calm, calm.run("run", *arguments, "--json", "v.json"))
+    uninterrupted = ended(calm.start("run", *arguments, "--json", "v.json"), seconds=600)
+    assert outcome(project, said) == outcome(calm, uninterrupted)
     assert said.code == 0
     check_complete(project)
 
