@@ -23,6 +23,7 @@ from harness.measure.process import WorkerProcess
 from harness.measure.reference import References
 from harness.measure.workload import Workload
 from harness.settings import ConfigurationError, Settings
+from harness.store import Store, to_json
 
 ADVERSARIAL = Path(__file__).parent / "adversarial"
 
@@ -52,7 +53,7 @@ def measured(installed, *names, seconds=2.0, launches=1, settings=None, cases=("
 
 def test_a_session_measures_every_row_of_the_plan(installed, tmp_path):
     made = planned(installed, "honest", "twice", launches=2)
-    store = record.Store(tmp_path)
+    store = Store(tmp_path)
     found = run(made, installed, seconds=4.0, store=store)
     assert {(item.row, item.launch) for item in found} == {(row.row, launch) for row in made.planned for launch in range(2)}
     assert [item.outcome.kind for item in found] == ["measured"] * len(found)
@@ -423,7 +424,7 @@ def test_sharing_can_be_turned_off(installed):
 
 
 def test_an_interrupted_session_keeps_what_it_measured(installed, tmp_path, monkeypatch):
-    store = record.Store(tmp_path)
+    store = Store(tmp_path)
     made = planned(installed, "twice", launches=3)
     asked = []
     ask = WorkerProcess.ask
@@ -546,7 +547,7 @@ def test_a_users_audio_is_a_case_named_by_its_content(installed, tmp_path):
         assert re.fullmatch("input-[0-9a-f]{12}", item.case)
         assert item.outcome.kind == "measured"
         assert item.samples.produced == 800
-        assert "secret" not in record.to_json(item)
+        assert "secret" not in to_json(item)
 
 
 def test_parity_alone_takes_no_time_samples(installed):

@@ -27,9 +27,10 @@ from harness.measure.reference import References
 from harness.measure.session import target
 from harness.measure.workload import Workload
 from harness.metrics import Key, key
-from harness.record import Floor, Plan, Planned, Record, Store
+from harness.record import Floor, Plan, Planned, Record
 from harness.registry import Registry
 from harness.settings import Settings
+from harness.store import Store
 from harness.verdict import Problem
 
 EFFORT = Effort(slow_rounds=2, longest_call=30.0, share=False, block_seconds=0.001, most_rounds=16, quick_seconds=0.02)
