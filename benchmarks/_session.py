@@ -18,10 +18,11 @@ import psutil
 
 from harness import history, lock, measure
 from harness.context import Context, gather
+from harness.files import write_atomically
 from harness.history import naming
 from harness.history.files import SeriesName
 from harness.profile import worker_environment
-from harness.record import Plan, Record, write_atomically
+from harness.record import Plan, Record
 from harness.targets import Target
 
 ROOT = Path(__file__).parent.parent
@@ -162,9 +163,7 @@ def _context() -> Context:
 
 @functools.cache
 def _plan(patterns: tuple[str, ...], case: str = "") -> Plan:
-    found = _context()
-    cases = (case,) if case else ()
-    return measure.plan(found.registry, found.settings, patterns, machine=found.machine.name, profile=found.profile.name, cases=cases)
+    return _context().plan(patterns, cases=(case,) if case else ())
 
 
 @functools.cache

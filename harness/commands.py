@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.context import Context
-    from harness.record import Store
+    from harness.store import Store
     from harness.verdict import Verdicts
 
 USAGE, INCOMPLETE = 2, 5
@@ -97,9 +97,10 @@ def claims(options: argparse.Namespace) -> int:
     from harness import registry
     from harness.claims import ledger, load
     from harness.context import installed_of
-    from harness.record import Store, default_folder, write_atomically
+    from harness.files import write_atomically
     from harness.report import ledger as report
     from harness.report.console import console
+    from harness.store import Store, default_folder
 
     asked.check_files(options)
     store = Store(default_folder())

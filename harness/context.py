@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness import profile, project, registry, targets, verdict
 from harness.installed import Code, Contract, Installed
 from harness.machine import Machine, this_machine
 from harness.parity import describe
 from harness.profile import Profile
-from harness.record import Build, Plan, Record, Store, default_folder
+from harness.record import Build, Plan, Record
 from harness.registry import Registry, native_hash, unavailable
 from harness.settings import Settings
+from harness.store import Store, default_folder
 from harness.targets import Target
 from harness.verdict import Verdicts
 
@@ -27,6 +29,12 @@ class Context:
     settings: Settings
     settings_from: Mapping[str, str]
     store: Store
+
+    def plan(self, patterns: Sequence[str] = (), **options: Any) -> Plan:
+        """The expected set of a session here (`measure.plan` says what the options are)."""
+        from harness import measure  # what judges alone measures nothing
+
+        return measure.plan(self.registry, self.settings, patterns, machine=self.machine.name, profile=self.profile.name, **options)
 
     def targets(self, plan: Plan) -> tuple[Target, ...]:
         """The targets of what a plan measures: each component's targets.toml, overridden by [tool.harness.targets] of the project.

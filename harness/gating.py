@@ -42,23 +42,16 @@ def gate(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace, sides: Sides) -> int:
     """The comparison itself, in head's environment."""
-    from harness import limits, measure
+    from harness import limits
     from harness.gate import compare, session
     from harness.gate.expected import expected
     from harness.gate.margins import Margins
-    from harness.record import Store
     from harness.report import terminal
     from harness.report.console import console, progress
+    from harness.store import Store
 
     context, screen = context_of(options), console()
-    whole = measure.plan(
-        context.registry,
-        context.settings,
-        options.patterns,
-        machine=context.machine.name,
-        profile=context.profile.name,
-        cases=options.case or (),
-    )
+    whole = context.plan(options.patterns, cases=options.case or ())
     owed = expected(whole, sides.head, sides.base, options.patterns)
     targets = context.targets(owed.plan)
     terminal.render_plan(owed.plan, screen)
@@ -96,10 +89,11 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
 
 def _quality(options: argparse.Namespace) -> int:
     """How often the gate is wrong on this machine; 1 where it called equal code slower, or passed what is 5 % slower or more."""
+    from harness.files import write_atomically
     from harness.gate import quality
-    from harness.record import default_folder, write_atomically
     from harness.report import errors
     from harness.report.console import console, progress
+    from harness.store import default_folder
 
     context, file = context_of(options), default_folder().parent / "gate-quality.jsonl"
     with progress("judging") as show:

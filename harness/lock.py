@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 
-from harness.record import data_folder
+from harness.files import data_folder
 from harness.settings import ConfigurationError
 
 NAME = "measuring.lock"

@@ -109,6 +109,12 @@ def metrics_of(records: Sequence[Record]) -> dict[str, Value]:
     return found | _parity(good)
 
 
+def of_launch(name: str, record: Record) -> float | None:
+    """A metric that one launch has a value of; None where it did not measure it."""
+    found = _PER_LAUNCH[name](record)
+    return None if isinstance(found, str) else found
+
+
 def speedups(records: Iterable[Record]) -> dict[Key, dict[str, Value]]:
     """How many times faster each row is than the reference and than each peer, on the same case, paired by round within launches.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness import history, measure, project, registry
+from harness import history, project, registry
 from harness.context import Context, installed_of
 from harness.history import Key, Trend
 from harness.record import Plan
@@ -43,8 +43,7 @@ def selection(context: Context, patterns: Sequence[str]) -> Selection:
     name = project.name(project.find())
     own = () if patterns else context.registry.registered_by(name)
     chosen = tuple(patterns) or own
-    plan = measure.plan(context.registry, context.settings, chosen, machine=context.machine.name, profile=context.profile.name)
-    return Selection(plan, chosen, f"judged is what {name} registers; patterns choose something else" if own else "")
+    return Selection(context.plan(chosen), chosen, f"judged is what {name} registers; patterns choose something else" if own else "")
 
 
 def others(folder: Path, wanted: str | None, here: str) -> list[str]:

@@ -8,7 +8,6 @@ ids such as `spectrogram::native::parity[quick]` are named. Parity and target it
 from __future__ import annotations
 
 import datetime
-import functools
 import os
 import types
 from collections.abc import Collection, Iterator, Sequence
@@ -121,15 +120,14 @@ def _patterns(config: pytest.Config) -> list[str]:
 
 def _collected(session: pytest.Session, patterns: Sequence[str]) -> Iterator[pytest.Item]:
     """The items of every implementation that a pattern names."""
-    from harness import context, measure
+    from harness import context
     from harness.pytest_items import Measured
 
     found = context.gather()
     selection = found.registry.select(patterns)
-    expect = functools.partial(measure.plan, found.registry, found.settings, machine=found.machine.name, profile=found.profile.name)
     # The plan holds whole components: a target may be a speed-up over a peer that no pattern names.
-    plan = expect(list(selection))
-    broken = [out for out in expect(patterns).unavailable if out.broken]
+    plan = found.plan(list(selection))
+    broken = [out for out in found.plan(patterns).unavailable if out.broken]
     inputs = getattr(session.config, "workerinput", None)
     measured = Measured(found, plan, found.targets(plan), inputs[RUN] if inputs else _new_name(), shared=inputs is not None)
     for component in dict.fromkeys([*selection, *(out.component for out in broken)]):

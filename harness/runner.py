@@ -10,7 +10,6 @@ import dataclasses
 import gc
 import hashlib
 import importlib
-import importlib.metadata
 import os
 import random
 import resource

@@ -47,12 +47,8 @@ def _planned(options: argparse.Namespace, context: Context) -> Plan:
     from harness import measure
 
     sweep, one = asked.sweep(options.sweep), options.only == "parity"
-    plan = measure.plan(
-        context.registry,
-        context.settings,
+    plan = context.plan(
         options.patterns,
-        machine=context.machine.name,
-        profile=context.profile.name,
         cases=options.case or (),
         thorough=options.thorough,
         sweep=sweep,
@@ -68,9 +64,9 @@ def _planned(options: argparse.Namespace, context: Context) -> Plan:
 def _resume(options: argparse.Namespace, screen: Console) -> int:
     """Measure what a session that did not end left of its plan, with the settings it was begun with."""
     from harness import context, measure
-    from harness.record import Store, default_folder
     from harness.report.console import say
     from harness.settings import ConfigurationError, Settings
+    from harness.store import Store, default_folder
 
     store = Store(default_folder())
     session = options.resume or next(reversed(store.sessions()), "")

@@ -7,33 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Mapping
 from typing import Any
 
 from harness import wire
 from harness.runner import MESSAGE_CHARACTERS, Runner
-
-
-def _die_with(parent: int) -> None:
-    """No worker outlives the harness, not even one that hangs."""
-    if sys.platform == "linux":
-        import ctypes
-        import signal
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    else:
-        threading.Thread(target=_watch_parent, args=(parent, os.getppid, time.sleep), daemon=True).start()
-    if os.getppid() != parent:
-        os._exit(0)
-
-
-def _watch_parent(parent: int, getppid: Any, sleep: Any) -> None:
-    while getppid() == parent:
-        sleep(1)
-    os._exit(0)
+from harness.watchdog import die_with
 
 
 def _read_into(descriptor: int, view: memoryview) -> None:
@@ -54,7 +34,7 @@ def _write(descriptor: int, message: Mapping[str, Any]) -> None:
 def main(arguments: list[str]) -> None:
     """Answer commands until the harness ends this process, or has gone."""
     incoming, outgoing, parent = map(int, arguments)
-    _die_with(parent)
+    die_with(parent)
     for descriptor in (incoming, outgoing):
         os.set_inheritable(descriptor, False)
     runner = Runner()

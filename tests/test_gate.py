@@ -9,7 +9,7 @@ import pytest
 
 from harness.gate import selftest, session
 from harness.gate.selftest import CHECKS, Check
-from harness.record import Store
+from harness.store import Store
 
 NAMES = {check.name: check for check in CHECKS}
 QUICK = ("a crash", "broken parity", "the implementation is gone", "another contract")

@@ -35,10 +35,10 @@ from harness import audio, limits, project, wire
 from harness.history.files import Damaged, load
 from harness.measure.reference import References
 from harness.metrics import seconds_by_round
-from harness.record import RecordError, Store, from_json, to_json
 from harness.registry import Registry
 from harness.report.console import say
 from harness.settings import ConfigurationError
+from harness.store import RecordError, Store, from_json, to_json
 from harness.verdict import judge
 from implementations.small_models import checkpoints
 
@@ -271,7 +271,7 @@ def test_records_that_a_full_disk_does_not_take_are_kept_and_written_when_it_doe
 import resource, sys
 from pathlib import Path
 import synthetic
-from harness.record import Store
+from harness.store import Store
 store, records = Store(Path(sys.argv[1])), synthetic.launches(n=4)
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (6000, hard))

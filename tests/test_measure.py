@@ -17,11 +17,13 @@ from harness import record, registry
 from harness.component import Variant
 from harness.measure import THOROUGH, Effort, flip_settings, fuzz, launch, plan, run, slow
 from harness.measure.calibration import Calibration
+from harness.measure.effort import DEFAULT
 from harness.measure.lane import Lane, reproduce
 from harness.measure.process import WorkerProcess
 from harness.measure.reference import References
 from harness.measure.workload import Workload
 from harness.settings import ConfigurationError, Settings
+from harness.store import Store, to_json
 
 ADVERSARIAL = Path(__file__).parent / "adversarial"
 
@@ -51,7 +53,7 @@ def measured(installed, *names, seconds=2.0, launches=1, settings=None, cases=("
 
 def test_a_session_measures_every_row_of_the_plan(installed, tmp_path):
     made = planned(installed, "honest", "twice", launches=2)
-    store = record.Store(tmp_path)
+    store = Store(tmp_path)
     found = run(made, installed, seconds=4.0, store=store)
     assert {(item.row, item.launch) for item in found} == {(row.row, launch) for row in made.planned for launch in range(2)}
     assert [item.outcome.kind for item in found] == ["measured"] * len(found)
@@ -288,10 +290,9 @@ def test_a_failure_names_every_setting_that_reproduces_it(installed):
     assert reproduce(target, 0) == "harness run sorting.honest --only parity --input FILE"
 
 
-def test_a_slow_row_that_reuses_its_output_is_found_without_warm_calls(installed, monkeypatch):
-    monkeypatch.setattr(launch, "QUICK_SECONDS", 0.0)
+def test_a_slow_row_that_reuses_its_output_is_found_without_warm_calls(installed):
     # Calls before the first check may all be on the seed of the first one, and then nothing changes.
-    found = [measured(installed, "aliases", seconds=1.0)["aliases"] for _ in range(3)]
+    found = [measured(installed, "aliases", seconds=1.0, effort=Effort(quick_seconds=0.0))["aliases"] for _ in range(3)]
     assert any("a later call changed the output of the first one" in item.outcome.message for item in found)
 
 
@@ -335,14 +336,14 @@ def rounds(installed, budget, kernel, seconds=(0.002, 0.002), first=None):
     target = SimpleNamespace(implementation=installed.implementations("sorting")["twice"], expected={0: {}})
     pairs = zip(seconds, first or seconds, strict=True)
     lanes = [Lane(target, worker=Obliging(each), seconds=before, trusted={0: {"same"}}) for each, before in pairs]
-    launch._rounds(lanes, budget, 1, kernel, random.Random(3))
+    launch._rounds(lanes, budget, DEFAULT, kernel, random.Random(3))
     return [[(block.round, block.quiet) for block in lane.blocks] for lane in lanes]
 
 
 def test_noisy_rounds_are_marked_and_replaced(installed):
-    # The kernel runs around each round: before 0, after 0, before 1, after 1 (twice as slow), ...
-    found = rounds(installed, 0.04, calibration(1.0, 1.0, 1.0, 2.0))
-    assert found[0] == found[1] == [(0, True), (1, False), *((number, True) for number in range(2, 11))]
+    # The kernel runs before round 0, and after each: twice as slow between 1 and 2.
+    found = rounds(installed, 0.04, calibration(1.0, 1.0, 2.0))
+    assert found[0] == found[1] == [(0, True), (1, False), (2, False), *((number, True) for number in range(3, 12))]
 
 
 def test_a_machine_that_becomes_noisy_gets_half_as_many_rounds_again_and_no_more(installed):
@@ -362,7 +363,7 @@ def test_slow_rows_share_their_rounds(installed):
 def test_the_order_of_the_rows_changes_from_round_to_round(installed, monkeypatch):
     asked = []
     block = launch._block
-    monkeypatch.setattr(launch, "_block", lambda lane: asked.append(id(lane)) or block(lane))
+    monkeypatch.setattr(launch, "_block", lambda lane, effort: asked.append(id(lane)) or block(lane, effort))
     rounds(installed, 0.12, calibration(), (0.002, 0.002, 0.002))
     turns = [tuple(asked[start : start + 3]) for start in range(0, len(asked), 3)]
     assert len(turns) == 20
@@ -381,12 +382,12 @@ def test_the_order_of_the_rows_changes_from_round_to_round(installed, monkeypatc
     ],
 )
 def test_slow_rows_sit_out_rounds_but_never_all(seconds, budget, total, strides):
-    assert launch._schedule(seconds, budget, 1) == (total, strides)
+    assert launch._schedule(seconds, budget, DEFAULT) == (total, strides)
 
 
 def test_who_has_time_gives_slow_rows_more_rounds():
-    assert launch._schedule((0.001, 2.0), 0.16, 3) == (40, [1, 16])
-    assert launch._schedule((2.0, 3.0), 1.0, 3) == (3, [1, 1])
+    assert launch._schedule((0.001, 2.0), 0.16, THOROUGH) == (40, [1, 16])
+    assert launch._schedule((2.0, 3.0), 1.0, THOROUGH) == (3, [1, 1])
 
 
 def test_a_row_that_is_slow_only_in_its_first_call_gets_its_rounds(installed):
@@ -423,7 +424,7 @@ def test_sharing_can_be_turned_off(installed):
 
 
 def test_an_interrupted_session_keeps_what_it_measured(installed, tmp_path, monkeypatch):
-    store = record.Store(tmp_path)
+    store = Store(tmp_path)
     made = planned(installed, "twice", launches=3)
     asked = []
     ask = WorkerProcess.ask
@@ -435,9 +436,8 @@ def test_an_interrupted_session_keeps_what_it_measured(installed, tmp_path, monk
         return ask(self, command, *args, **arguments)
 
     monkeypatch.setattr(WorkerProcess, "ask", interrupt)
-    monkeypatch.setattr(launch, "MOST_ROUNDS", 30)
     with pytest.raises(KeyboardInterrupt):
-        run(made, installed, seconds=6.0, store=store, calibration=calibration())
+        run(made, installed, seconds=6.0, store=store, calibration=calibration(), effort=Effort(most_rounds=30))
     stored, found = store.read(made.session)
     assert stored == made
     whole = [item for item in found if item.launch == 0]
@@ -547,7 +547,7 @@ def test_a_users_audio_is_a_case_named_by_its_content(installed, tmp_path):
         assert re.fullmatch("input-[0-9a-f]{12}", item.case)
         assert item.outcome.kind == "measured"
         assert item.samples.produced == 800
-        assert "secret" not in record.to_json(item)
+        assert "secret" not in to_json(item)
 
 
 def test_parity_alone_takes_no_time_samples(installed):

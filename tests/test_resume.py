@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.measure.resume import complete, launches_of
-from harness.record import Store
+from harness.store import Store
 from harness.verdict import exit_code, judge
 
 WITNESS = """
 import os, sys
-from harness import cli, record
-append = record.Store.append
+from harness import cli, store
+append = store.Store.append
 def told(self, item):
     append(self, item)
     os.write(1, f"{type(item).__name__} {getattr(item, 'row', '')} {getattr(item, 'launch', '')}\\n".encode())
-record.Store.append = told
+store.Store.append = told
 sys.exit(cli.main(sys.argv[1:]))
 """
 """The harness, which says on standard output what it has appended."""
@@ -129,7 +129,8 @@ def test_forty_kills_change_nothing_in_the_verdict(tmp_path):
     arguments = ("sorting.honest", "--case", "tiny", "--case", "small", "--launches", "30")
     project, calm = prepared(tmp_path / "killed"), prepared(tmp_path / "calm")
     said = kill_until_done(project, arguments, 40, random.Random(2))
-    assert outcome(project, said) == outcome(calm, calm.run("run", *arguments, "--json", "v.json"))
+    uninterrupted = ended(calm.start("run", *arguments, "--json", "v.json"), seconds=600)
+    assert outcome(project, said) == outcome(calm, uninterrupted)
     assert said.code == 0
     check_complete(project)
 

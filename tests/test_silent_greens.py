@@ -21,7 +21,7 @@ from doors import TOY, Project, Said, ended, one_line
 
 from harness import history, measure
 from harness.machine import this_machine
-from harness.record import Store
+from harness.store import Store
 
 GATE = ("harness gate",)
 """Complaints about comparing two versions in one session: A/A, positive control, path skew, many comparisons."""

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from harness import metrics, stats
 from harness.gate.decide import Decision, Series
@@ -177,18 +178,11 @@ def _ratios(clock: metrics.Clock) -> dict[str, Callable[[Record, Record], float 
 
     single: dict[str, Callable[[Record], float | None]] = {
         "latency_p95_seconds": _p95,
-        "time_to_first_audio_seconds": _first_audio,
         "cold_seconds": lambda r: _timing(r.samples.cold, clock),
         "load_seconds": lambda r: _timing(r.samples.load, clock),
-        "peak_bytes": lambda r: r.samples.peak_bytes,
-        "device_peak_bytes": lambda r: r.samples.device_peak_bytes,
+        **{name: partial(metrics.of_launch, name) for name in ("time_to_first_audio_seconds", "peak_bytes", "device_peak_bytes")},
     }
     return {SECONDS: seconds, OUTPUT: output, **{metric: of(metric, value) for metric, value in single.items()}}
-
-
-def _first_audio(record: Record) -> float | None:
-    firsts = [chunks[0] for chunks in record.samples.chunks if chunks]
-    return stats.median(firsts) if firsts else None
 
 
 def _timing(timing: Timing | None, clock: metrics.Clock) -> float | None:

@@ -9,14 +9,15 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harness.files import data_folder
 from harness.gate.inventory import Entry
 from harness.gate.session import Sides
 from harness.gate.sides import Side, build, project_distribution
 from harness.measure.process import without_python
-from harness.record import data_folder
+from harness.watchdog import die_with
 
 SIDES = "HARNESS_GATE_SIDES"
-"""Set for the program that runs inside head's environment: the sides that were built for it, as JSON."""
+"""Set for the program that runs inside head's environment: the sides that were built for it, as JSON, and the process that did."""
 
 
 def build_sides(ref: str, note: Callable[[str], None]) -> Sides:
@@ -27,15 +28,19 @@ def build_sides(ref: str, note: Callable[[str], None]) -> Sides:
 
 
 def given_sides() -> Sides | None:
-    """The sides that this program was started for, None where it was started by a user."""
+    """The sides that this program was started for, None where it was started by a user; it ends with the one that started it."""
     text = os.environ.get(SIDES)
-    return None if text is None else Sides(**{name: _side(body) for name, body in json.loads(text).items()})
+    if text is None:
+        return None
+    given = json.loads(text)
+    die_with(given.pop("parent"))
+    return Sides(**{name: _side(body) for name, body in given.items()})
 
 
 def enter(sides: Sides, arguments: Sequence[str]) -> int:
     """Run `harness` with these arguments inside head's environment; its exit code."""
     head = sides.head
-    variables = {**without_python(), SIDES: json.dumps(dataclasses.asdict(sides), default=str)}
+    variables = {**without_python(), SIDES: json.dumps({"parent": os.getpid(), **dataclasses.asdict(sides)}, default=str)}
     variables["PYTHONPATH"] = os.pathsep.join(head.paths)
     process = subprocess.Popen([str(head.python), "-P", "-m", "harness.cli", *arguments], env=variables)
     while True:

@@ -19,7 +19,7 @@ from harness.machine import state
 from harness.measure.calibration import Calibration
 from harness.measure.effort import Effort
 from harness.measure.lane import Lane, Target
-from harness.measure.launch import BLOCK_SECONDS, measure
+from harness.measure.launch import measure
 from harness.measure.plan import session_name
 from harness.measure.process import PATIENCE_SECONDS, pins
 from harness.measure.records import SEEDS, record_of
@@ -27,14 +27,15 @@ from harness.measure.reference import References
 from harness.measure.session import target
 from harness.measure.workload import Workload
 from harness.metrics import Key, key
-from harness.record import Floor, Plan, Planned, Record, Store
+from harness.record import Floor, Plan, Planned, Record
 from harness.registry import Registry
 from harness.settings import Settings
+from harness.store import Store
 from harness.verdict import Problem
 
-EFFORT = Effort(slow_rounds=2, longest_call=30.0, share=False)
-ROUNDS, SLOW_ROUNDS, SLOW_SECONDS = 24, 8, 0.01
-"""Rounds of a launch, and where a call takes longer than a block should."""
+EFFORT = Effort(slow_rounds=2, longest_call=30.0, share=False, block_seconds=0.001, most_rounds=16, quick_seconds=0.02)
+SLOW_ROUNDS, SLOW_SECONDS = 8, 0.01
+"""Rounds of a launch where a call takes longer than a block should."""
 
 MOST_LAUNCH_SECONDS = 20.0
 
@@ -256,8 +257,8 @@ def slowdown(margins: Margins) -> dict[str, tuple[float, float]]:
 
 def _budget(seconds: Sequence[float]) -> float:
     """Seconds for the rounds and single calls of one launch of these lanes."""
-    each = max([BLOCK_SECONDS, *seconds])
-    return min(MOST_LAUNCH_SECONDS, len(seconds) * each * (ROUNDS if each < SLOW_SECONDS else SLOW_ROUNDS) / 0.6)
+    each = max([EFFORT.block_seconds, *seconds])
+    return min(MOST_LAUNCH_SECONDS, len(seconds) * each * (EFFORT.most_rounds if each < SLOW_SECONDS else SLOW_ROUNDS) / 0.6)
 
 
 def _decisions(found: Sequence[Series], decisions: Sequence[Decision]) -> dict[tuple[Key, str], Decision]:

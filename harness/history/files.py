@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.record import write_atomically
+from harness.files import write_atomically
 from harness.settings import ConfigurationError
 
 VERSION = 2

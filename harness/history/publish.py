@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.files import write_atomically
 from harness.history.files import MACHINE_VERSION, VERSION, Damaged, HistoryError, file_name, load, read, result_files
-from harness.record import write_atomically
 
 if TYPE_CHECKING:
     from harness.machine import Machine

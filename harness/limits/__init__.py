@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.component import Work
+from harness.files import data_folder, write_atomically
 from harness.machine import Machine
 from harness.machine.state import counters, state
-from harness.record import Floor, data_folder, write_atomically
+from harness.record import Floor
 from harness.settings import ConfigurationError
 
 SCHEMA = 1

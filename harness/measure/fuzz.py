@@ -16,10 +16,11 @@ import numpy as np
 
 from harness import wire
 from harness.component import Component, Inputs
+from harness.files import write_atomically
 from harness.measure.plan import reference_settings, replaced
 from harness.measure.process import WorkerFailed, WorkerProcess
 from harness.parity import compare
-from harness.record import Planned, write_atomically
+from harness.record import Planned
 from harness.registry import Registry
 from harness.settings import ConfigurationError, Settings
 

@@ -127,6 +127,21 @@ class Lane:
             self.end(failure.outcome)
 
 
+def ask_together(lanes: Sequence[Lane], command: str, **arguments: Any) -> list[tuple[Lane, dict[str, Any]]]:
+    """The answers of lanes that work side by side, for nothing of it is timed; those that fail have none."""
+    for lane in lanes:
+        with lane.attempt():
+            assert lane.worker is not None
+            lane.worker.tell(command, lane.patience, **arguments)
+    found = []
+    for lane in lanes:
+        with lane.attempt():
+            if not lane.done:
+                assert lane.worker is not None
+                found.append((lane, lane.worker.answer(lane.patience)))
+    return found
+
+
 def judge_outputs(lane: Lane, seed: int, outputs: Outputs, where: str, expected: Outputs | None = None) -> None:
     """Judge outputs, against those expected of a seed of the case where none are given; a row that is wrong is not timed."""
     target, planned = lane.target, lane.target.planned

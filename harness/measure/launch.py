@@ -14,14 +14,13 @@ import psutil
 from harness.measure import slow, suspects
 from harness.measure.calibration import Calibration
 from harness.measure.effort import Effort
-from harness.measure.lane import Lane, judge_inputs, judge_outputs
+from harness.measure.lane import Lane, ask_together, judge_inputs, judge_outputs
 from harness.measure.process import WorkerProcess
 from harness.record import Block, Outcome
 
-BLOCK_SECONDS = 0.002
-QUICK_SECONDS, SLOW_SECONDS = 0.1, 1.0
+SLOW_SECONDS = 1.0
 READY_SECONDS = 0.5
-MOST_ROUNDS, LEAST_ROUNDS = 48, 3
+LEAST_ROUNDS = 3
 MOST_CALLS = 1000
 SLICES = 4
 MOST_CALLS_PER_BLOCK = 2000
@@ -50,23 +49,21 @@ def measure(
             _first_call(lane, seeds[launch % len(seeds)])
     for lane in _active(lanes):
         with lane.attempt():
-            _warm(lane, seeds, every=not timed)
-    for lane in _active(lanes):
-        if not timed:
-            _finish(lane, fresh=False)
-        elif too_slow := slow.reason(lane.seconds, effort):
-            lane.notes.append(too_slow)
-            _finish(lane, fresh=False)
+            if lane.seconds <= effort.quick_seconds or not timed:
+                _warm(lane, seeds)
+    slow_ones = [(lane, reason) for lane in _active(lanes) if timed and (reason := slow.reason(lane.seconds, effort))]
+    for lane, reason in slow_ones:
+        lane.notes.append(reason)
+    _finish([lane for lane, _ in slow_ones] if timed else _active(lanes), fresh=False)
     if not _active(lanes):
         return
     budget = seconds()
-    _rounds(_active(lanes), 0.6 * budget, effort.slow_rounds, calibration, rng)
+    _rounds(_active(lanes), 0.6 * budget, effort, calibration, rng)
     _single_calls(_active(lanes), 0.3 * budget, rng)
     fresh = launch == 0 and len(seeds) > 1
     if fresh:
         suspects.surprise(_active(lanes))
-    for lane in _active(lanes):
-        _finish(lane, fresh=fresh)
+    _finish(_active(lanes), fresh=fresh)
 
 
 def _active(lanes: Sequence[Lane]) -> list[Lane]:
@@ -113,10 +110,8 @@ def _first_call(lane: Lane, seed: int) -> None:
         lane.produced = lane.target.workload.produced(seed, outputs)
 
 
-def _warm(lane: Lane, seeds: Sequence[int], *, every: bool) -> None:
-    """Warm calls on all seeds, their outputs held together and compared; of slow rows the timed calls serve."""
-    if lane.seconds > QUICK_SECONDS and not every:
-        return
+def _warm(lane: Lane, seeds: Sequence[int]) -> None:
+    """Warm calls on all seeds, their outputs held together and compared."""
     answer = lane.ask("outputs", seeds=list(seeds))
     lane.seconds = min(answer["wall_ns"]) / 1e9
     for seed, outputs in zip(seeds, answer["outputs"], strict=True):
@@ -125,42 +120,43 @@ def _warm(lane: Lane, seeds: Sequence[int], *, every: bool) -> None:
     judge_inputs(lane, answer)
 
 
-def _rounds(lanes: Sequence[Lane], budget: float, slow_rounds: int, calibration: Calibration, rng: random.Random) -> None:
+def _rounds(lanes: Sequence[Lane], budget: float, effort: Effort, calibration: Calibration, rng: random.Random) -> None:
     """Rounds of one block per lane in random order. Slow lanes sit out some rounds, the same ones, so that they stay paired."""
     speeds: list[float] = []  # of the calibration kernel around each round
     started = time.monotonic()
     before = calibration()
     while active := _active(lanes):
         # Anew for each round: what was slow in its first call need not be slow in its second.
-        number, (total, strides) = len(speeds), _schedule([lane.seconds for lane in active], budget, slow_rounds)
+        number, (total, strides) = len(speeds), _schedule([lane.seconds for lane in active], budget, effort)
         quiet = sum(calibration.quiet(speed) for speed in speeds)
         # The planned rounds; then one for each noisy round, as far as time allows.
         replacing = number < 1.5 * total and time.monotonic() - started < 1.5 * budget
         if number >= total and (quiet >= total or not replacing):
             break
         turn = [lane for lane, stride in zip(active, strides, strict=True) if number % stride == 0]
-        measured = [(lane, timing) for lane in rng.sample(turn, len(turn)) if (timing := _block(lane)) is not None]
-        speeds.append(max(before, calibration()))
+        measured = [(lane, timing) for lane in rng.sample(turn, len(turn)) if (timing := _block(lane, effort)) is not None]
+        after = calibration()
+        speeds.append(max(before, after))
         for lane, (calls, wall, cpu) in measured:
             hidden = 0.0
             with lane.attempt():
                 hidden = _checked(lane)
             charged = hidden if hidden > max(HIDDEN_SECONDS, HIDDEN_SHARE * cpu) else 0.0
             lane.blocks.append(Block(number, calls, wall, cpu + charged, calibration.quiet(speeds[-1])))
-        before = calibration()
+        before = after
     # What is usual is known better now than when the first rounds ended.
     for lane in lanes:
         lane.blocks = [dataclasses.replace(block, quiet=calibration.quiet(speeds[block.round])) for block in lane.blocks]
 
 
-def _schedule(seconds: Sequence[float], budget: float, slow_rounds: int) -> tuple[int, list[int]]:
+def _schedule(seconds: Sequence[float], budget: float, effort: Effort) -> tuple[int, list[int]]:
     """How many rounds, and for each lane (by the seconds of a call) a power of two: it takes part in every so many of them.
 
-    LEAST_ROUNDS are taken in any case; of slow lanes `slow_rounds`, in each launch.
+    LEAST_ROUNDS are taken in any case; of slow lanes `effort.slow_rounds`, in each launch.
     """
-    affordable = [budget / len(seconds) / max(each, BLOCK_SECONDS) for each in seconds]
-    least = [LEAST_ROUNDS if each < SLOW_SECONDS else slow_rounds for each in seconds]
-    total = int(min(MOST_ROUNDS, max(*least, *affordable)))
+    affordable = [budget / len(seconds) / max(each, effort.block_seconds) for each in seconds]
+    least = [LEAST_ROUNDS if each < SLOW_SECONDS else effort.slow_rounds for each in seconds]
+    total = int(min(effort.most_rounds, max(*least, *affordable)))
     strides = []
     for can, must in zip(affordable, least, strict=True):
         stride = 1
@@ -170,9 +166,9 @@ def _schedule(seconds: Sequence[float], budget: float, slow_rounds: int) -> tupl
     return total, strides
 
 
-def _block(lane: Lane) -> tuple[int, float, float] | None:
+def _block(lane: Lane, effort: Effort) -> tuple[int, float, float] | None:
     """(calls, wall, cpu) of one timed block, or None when the row failed in it."""
-    calls = min(MOST_CALLS_PER_BLOCK, max(1, round(BLOCK_SECONDS / max(lane.seconds, 1e-7))))
+    calls = min(MOST_CALLS_PER_BLOCK, max(1, round(effort.block_seconds / max(lane.seconds, 1e-7))))
     with lane.attempt():
         assert lane.worker is not None
         with lane.witness.watch(lane.worker.pid) as seen:
@@ -225,20 +221,25 @@ def _slice(lane: Lane, seconds: float) -> None:
     _checked(lane)
 
 
-def _finish(lane: Lane, *, fresh: bool) -> None:
+def _finish(lanes: Sequence[Lane], *, fresh: bool) -> None:
     """The last checks: clocks that agree, inputs unchanged, nothing replayed; then what really ran."""
-    with lane.attempt():
-        if lane.blocks:
-            if contradiction := lane.witness.contradiction():
-                raise lane.distrust(contradiction)
-            judge_inputs(lane, lane.ask("check", inputs=True))
-            _children(lane)
-        if not lane.done and (reason := suspects.reason(lane, fresh=fresh)):
-            raise lane.distrust(reason)
-        if not lane.done:
-            lane.state = lane.ask("state")
-            ready = lane.loaded["wall_ns"] / 1e9 + (lane.first["wall_ns"] / 1e9 - lane.seconds if lane.fresh else 0.0)
-            lane.end(leave=lane.more and (ready > READY_SECONDS or not lane.fresh))
+    for lane in lanes:
+        with lane.attempt():
+            _last_checks(lane, fresh=fresh)
+    for lane, state in ask_together([lane for lane in lanes if not lane.done], "state"):
+        lane.state = state
+        ready = lane.loaded["wall_ns"] / 1e9 + (lane.first["wall_ns"] / 1e9 - lane.seconds if lane.fresh else 0.0)
+        lane.end(leave=lane.more and (ready > READY_SECONDS or not lane.fresh))
+
+
+def _last_checks(lane: Lane, *, fresh: bool) -> None:
+    if lane.blocks:
+        if contradiction := lane.witness.contradiction():
+            raise lane.distrust(contradiction)
+        judge_inputs(lane, lane.ask("check", inputs=True))
+        _children(lane)
+    if not lane.done and (reason := suspects.reason(lane, fresh=fresh)):
+        raise lane.distrust(reason)
 
 
 def _copying(lane: Lane, answer: Mapping[str, Any]) -> float:

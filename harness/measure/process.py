@@ -17,6 +17,7 @@ import psutil
 from harness import wire
 from harness.record import Outcome, OutcomeKind
 from harness.settings import ConfigurationError
+from harness.watchdog import WATCHDOG
 
 PRINTED_BYTES = 64 << 10
 PATIENCE_SECONDS = 120.0
@@ -65,7 +66,7 @@ class WorkerProcess:
                 stdout=child_printed,
                 stderr=child_printed,
                 start_new_session=True,
-                env={**inherited, **environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONFAULTHANDLER": "1"},
+                env={**inherited, **environment, **WATCHDOG.mark(), "PYTHONPATH": os.pathsep.join(paths), "PYTHONFAULTHANDLER": "1"},
             )
         finally:
             for descriptor in (child_in, child_out, child_printed):

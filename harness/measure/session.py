@@ -25,9 +25,10 @@ from harness.measure.records import SEEDS, packages, record_of
 from harness.measure.reference import References, no_outputs
 from harness.measure.resume import launches_of
 from harness.measure.workload import Workload
-from harness.record import Floor, Outcome, Plan, Planned, Record, Store
+from harness.record import Floor, Outcome, Plan, Planned, Record
 from harness.registry import Registry
 from harness.settings import Settings
+from harness.store import Store
 
 COMPONENT_SECONDS = 35.0
 """What rounds and single calls of a session may take for each component; parity, launches and first calls come on top."""

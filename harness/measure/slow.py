@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from harness.files import data_folder, write_atomically
 from harness.measure.effort import DEFAULT, Effort
-from harness.record import Planned, data_folder, write_atomically
+from harness.record import Planned
 
 
 def reason(seconds: float, effort: Effort) -> str:

@@ -14,7 +14,7 @@ Kind = Literal["json", "junit", "markdown"]
 def write(kind: Kind, verdicts: Verdicts, path: Path) -> None:
     """Write the verdicts as a file of that kind, as a whole or not at all."""
     # Imported here: `harness list` needs this package, but neither verdicts nor XML.
-    from harness.record import write_atomically
+    from harness.files import write_atomically
     from harness.report import json, junit, markdown
 
     render = {"json": json.render, "junit": junit.render, "markdown": markdown.render}[kind]
