@@ -70,7 +70,8 @@ def shipped(size: str = "large") -> dict[str, Served]:
         raise ValueError(f"model_size: expected {' or '.join(SIZES)}, found {size!r}")
     path, models = SIZES[size]
     path = Path(os.environ.get(INSTEAD) or path)
-    return _Found(path, {name: (models[name], weights) for name, weights in load(path, models).items()})
+    weights = load(path, models)
+    return _Found(path, {name: (model, weights[name]) for name, model in models.items() if name in weights})
 
 
 class _Found(dict[str, Served]):
