@@ -69,15 +69,19 @@ def shipped(size: str = "large") -> dict[str, Served]:
     if size not in SIZES:
         raise ValueError(f"model_size: expected {' or '.join(SIZES)}, found {size!r}")
     path, models = SIZES[size]
-    path = Path(os.environ.get(INSTEAD) or path)
+    return served(os.environ.get(INSTEAD) or path, models)
+
+
+def served(path: Path | str, models: Mapping[str, Model] = MODELS) -> dict[str, Served]:
+    """What `load` finds, with the structures; asking for a model that is not there is a BadWeights."""
     weights = load(path, models)
-    return _Found(path, {name: (model, weights[name]) for name, model in models.items() if name in weights})
+    return _Found(str(path), {name: (model, weights[name]) for name, model in models.items() if name in weights})
 
 
 class _Found(dict[str, Served]):
     """What checkpoints hold; says what they lack."""
 
-    def __init__(self, where: Path, found: Mapping[str, Served]) -> None:
+    def __init__(self, where: str, found: Mapping[str, Served]) -> None:
         super().__init__(found)
         self._where = where
 

@@ -43,15 +43,17 @@ def _step(stage: Stage, stateful: bool, features: Array) -> Array:
 
 
 @contextmanager
-def load(settings: Settings, *, component: str, name: str, open_: Open, precisions: tuple[str, ...]) -> Iterator[Loaded]:
-    """Gives `run` on the shipped weights of the size that is set.
+def load(
+    settings: Settings, *, component: str, name: str, open_: Open, precisions: tuple[str, ...], weights: Mapping[str, Served] | None = None
+) -> Iterator[Loaded]:
+    """Gives `run` on the shipped weights of the size that is set, or on these.
 
     batch: frames per call of the kernel where frames are independent; all at once by default.
     """
     if settings.precision not in (None, *precisions):
         raise ValueError(f"{component}.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
-    shipped = checkpoints.shipped(settings.model_size or "large")
-    served = {model: shipped[model] for model in output_names(component)}
+    found = checkpoints.shipped(settings.model_size or "large") if weights is None else weights
+    served = {model: found[model] for model in output_names(component)}
     columns = next(iter(served.values()))[0].inputs
     with open_(served, settings) as (compute, size):
         yield Loaded(partial(_run, compute, output_names(component), columns, settings.batch), size)
