@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from synthetic import launches, parity, record
@@ -10,6 +11,7 @@ from synthetic import launches, parity, record
 from harness.metrics import Absent, about, floor_value, key, metrics_of, rejected_share, seconds_by_round, speedups
 from harness.record import Block, Record, Samples
 from harness.stats import Interval
+from harness.store import from_json, to_json
 
 
 def interval(records: list[Record], name: str) -> Interval:
@@ -154,3 +156,11 @@ def test_a_round_is_quiet_when_all_its_blocks_are() -> None:
 def test_a_stored_value_that_is_no_number_is_no_measurement(value: float) -> None:
     records = [record(launch=0), record(launch=1, peak=value), record(launch=2)]  # type: ignore[arg-type]
     assert absent(records, "peak_bytes") == f"a launch recorded {value}, which is no measurement"
+
+
+def test_what_weights_take_is_a_metric_where_the_implementation_says_it() -> None:
+    records = launches()
+    assert absent(records, "weight_bytes") == "the implementation does not say what its weights take"
+    said = [replace(record, samples=replace(record.samples, weight_bytes=1_151_280)) for record in records]
+    assert interval(said, "weight_bytes").point == pytest.approx(1_151_280)
+    assert from_json(to_json(said[0]), where="here") == said[0]

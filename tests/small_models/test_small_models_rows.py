@@ -5,8 +5,11 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from small_models_rows import GOLDEN_MODELS, goldens, rows, use_golden_weights
 
+from harness.component import Loaded
+from harness.measure.process import WorkerProcess, pins
 from harness.parity import compare
 from harness.settings import Settings
+from implementations.small_models import checkpoints
 from implementations.small_models.component import COMPONENTS, PIPELINE, members, output_names
 from implementations.small_models.reference import CHAIN, DYNAMICS, EMOTION, GROOVE, HARMONY, MELODY
 
@@ -129,3 +132,21 @@ def test_a_precision_that_is_not_there_is_refused():
     row = next(row for row in ROWS if row.name == f"{PIPELINE}.mlx_graph")
     with pytest.raises(ValueError, match=r"model_pipeline\.mlx_graph: precision: expected float32 or int8, found 'float16'"):
         row.implementation.load(Settings(precision="float16")).__enter__()
+
+
+def test_rows_say_what_their_weights_take(row, compute):
+    size = row.settings.model_size or "large"
+    parameters = sum(checkpoints.shipped(size)[model.name][0].parameters() for model in members(row.implementation.component))
+    assert isinstance(compute, Loaded)
+    width = compute.weight_bytes / parameters
+    # In int8 a scale for each output or group comes with it; in float32 two biases of an LSTM may have become one.
+    assert 0.9 <= width <= 1.5 if row.settings.precision == "int8" else 3.9 <= width <= 4.6
+
+
+def test_a_worker_tells_it_to_the_harness():
+    with WorkerProcess("dynamics_engine.numpy_packed", pins(1, {})) as worker:
+        answer = worker.ask("load", implementation="implementations.small_models.numpy_packed:DYNAMICS", settings={})
+        assert answer["weight_bytes"] == 4 * 13_520
+    with WorkerProcess("spectrogram.reference", pins(1, {})) as worker:
+        answer = worker.ask("load", implementation="implementations.spectrogram.reference:IMPLEMENTATION", settings={})
+        assert answer["weight_bytes"] is None
