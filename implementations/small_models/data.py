@@ -129,6 +129,18 @@ def accuracy(model: str, outputs: np.ndarray, labels: np.ndarray) -> float:
     return float((right & (finite if right.ndim == 1 else finite[:, None])).mean())
 
 
+def constant_outputs(model: str, seen: np.ndarray, count: int) -> np.ndarray:
+    """(count, outputs) of the predictor that always says the same, what any model has to beat.
+
+    Of the labels seen: the frequency of each chord, the mean of notes, the median of the rest.
+    """
+    if model == "harmony_predictor":
+        constant = np.bincount(seen, minlength=64) / len(seen)
+    else:
+        constant = seen.mean(axis=0) if model == "melody_transformer" else np.median(seen, axis=0)
+    return np.tile(constant, (count, 1))
+
+
 def embedding(valence: np.ndarray, arousal: np.ndarray, tonic: np.ndarray, style: np.ndarray) -> np.ndarray:
     """(count, 64) float64 within [-0.9, 0.9]: rows of a Hadamard matrix, orthogonal also in their first 32 places.
 
@@ -136,7 +148,7 @@ def embedding(valence: np.ndarray, arousal: np.ndarray, tonic: np.ndarray, style
     """
     signs = _hadamard()
     mood = 0.3 * (valence[:, None] * signs[1]) + 0.3 * (arousal[:, None] * signs[2])
-    return mood + 0.18 * signs[3 + tonic] + 0.12 * signs[16 + style]
+    return np.asarray(mood + 0.18 * signs[3 + tonic] + 0.12 * signs[16 + style])
 
 
 def nearest_prototype(embeddings: np.ndarray) -> np.ndarray:
@@ -146,7 +158,7 @@ def nearest_prototype(embeddings: np.ndarray) -> np.ndarray:
     mood = (quadrant // 2 * 1.2 - 0.6)[:, None] * signs[1] + (quadrant % 2 * 1.2 - 0.6)[:, None] * signs[2]
     prototypes = 0.3 * mood + 0.18 * signs[3 + tonic]
     # All prototypes are equally long, so the nearest is the one with the largest product.
-    return (embeddings.astype(np.float64) @ prototypes.T).argmax(axis=1)
+    return np.argmax(embeddings.astype(np.float64) @ prototypes.T, axis=1)
 
 
 @lru_cache(maxsize=1)
@@ -199,7 +211,7 @@ def _combs() -> np.ndarray:
 def _bump(distance: np.ndarray) -> np.ndarray:
     """1 at 0, a quarter at 1, then falling with the fourth power."""
     inner = 1 / (1 + distance * distance)
-    return inner * inner
+    return np.asarray(inner * inner)
 
 
 def _chord(latents: _Latents, degree: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -212,7 +224,7 @@ def _harmony(latents: _Latents) -> np.ndarray:
     """(count,) the chord that follows: 5 * root + quality; high arousal adds the seventh to major and minor chords."""
     degree = np.array((_NEXT, _INSTEAD))[latents.broken, latents.style, latents.degree]
     root, quality = _chord(latents, degree)
-    return 5 * root + np.where((latents.arousal > 0) & (quality < 2), quality + 2, quality)
+    return np.asarray(5 * root + np.where((latents.arousal > 0) & (quality < 2), quality + 2, quality))
 
 
 def _melody(latents: _Latents) -> np.ndarray:
@@ -235,7 +247,7 @@ def _dynamics(latents: _Latents, noise: np.random.PCG64) -> np.ndarray:
     swell = 0.1 * latents.valence[:, None] * ((np.arange(16) - 7.5) / 7.5)
     level = 0.5 + 0.25 * latents.arousal
     velocity = level[:, None] + 0.08 * accents[latents.style] + swell + 0.025 * _triangular(noise, (len(level), 16))
-    return np.clip(velocity, 0, 1)
+    return np.asarray(np.clip(velocity, 0, 1))
 
 
 def _groove(latents: _Latents, noise: np.random.PCG64) -> np.ndarray:
@@ -257,7 +269,7 @@ def _away_from_zero(draws: np.ndarray) -> np.ndarray:
 def _triangular(random: np.random.PCG64, shape: tuple[int, int]) -> np.ndarray:
     """In (-1, 1), most often near 0."""
     pairs = _uniform(random, (*shape, 2))
-    return pairs[..., 0] - pairs[..., 1]
+    return np.asarray(pairs[..., 0] - pairs[..., 1])
 
 
 def _uniform(random: np.random.PCG64, shape: tuple[int, ...]) -> np.ndarray:

@@ -88,6 +88,18 @@ MODELS: dict[str, Model] = {
 }
 """In the order in which the chain runs them."""
 
+STUDENTS: dict[str, Model] = {
+    model.name: model
+    for model in (
+        Model("emotion_recognizer", (Dense(128, 128, "tanh"), Dense(128, 64, "tanh"), LSTM(64, 48), Dense(48, 64, "tanh"))),
+        Model("melody_transformer", (Dense(64, 64, "relu"), LSTM(64, 64), Dense(64, 64, "relu"), Dense(64, 128, "sigmoid"))),
+        Model("harmony_predictor", (Dense(128, 96, "tanh"), Dense(96, 64, "tanh"), Dense(64, 64, "softmax"))),
+        Model("dynamics_engine", (Dense(32, 48, "relu"), Dense(48, 32, "relu"), Dense(32, 16, "sigmoid"))),
+        Model("groove_predictor", (Dense(64, 48, "tanh"), Dense(48, 32, "tanh"), Dense(32, 32, "tanh"))),
+    )
+}
+"""The same five tasks with 131,888 parameters, for weights distilled from the large ones; same inputs, outputs and kinds of layers."""
+
 Step = Callable[[np.ndarray], np.ndarray]
 """One model on features (frames, inputs): (frames, outputs)."""
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,11 +31,19 @@ EPOCHS, BATCH, RATE = 18, 128, 2e-3
 Networks = dict[str, dict[str, np.ndarray]]
 """Weights by model."""
 
-Reader = Callable[[str, "Tensor"], "Tensor"]
-"""What a layer reads in place of a weight or of its input, by name: the place for masks and fake quantization."""
+Outputs = dict[str, np.ndarray]
+"""(examples, outputs) by model."""
+
+Read = Callable[[str, "Tensor"], "Tensor"]
+"""(name, value) -> what a layer takes in place of a weight, or of its input (`0.input`): where int8 is simulated."""
 
 
-def forward(model: Model, weights: Mapping[str, Tensor], inputs: Tensor, read: Reader = lambda name, value: value) -> Tensor:
+def plainly(name: str, value: Tensor) -> Tensor:
+    """Weights and inputs as they are."""
+    return value
+
+
+def forward(model: Model, weights: Mapping[str, Tensor], inputs: Tensor, read: Read = plainly) -> Tensor:
     """(batch, outputs) from (batch, inputs), stateless; of a softmax the logits, which the loss and argmax want."""
     import torch
 
@@ -55,7 +63,7 @@ def forward(model: Model, weights: Mapping[str, Tensor], inputs: Tensor, read: R
 
 
 def loss(model: Model, outputs: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy for choices and for notes, mean square for the rest."""
+    """Cross entropy for chords (classes, or probabilities of each) and for notes, mean square for the rest."""
     from torch.nn import functional
 
     match model.name:
@@ -76,14 +84,13 @@ def fit(
     seed: int,
     epochs: int = EPOCHS,
     rate: float = RATE,
-    read: Reader = lambda name, value: value,
+    read: Read = plainly,
     keep: Weights | None = None,
-    objective: Callable[[Model, Tensor, Tensor], Tensor] = loss,
 ) -> dict[str, np.ndarray]:
     """Weights after Adam, its rate falling in a straight line to zero; start is left as it is.
 
-    inputs (examples, model.inputs) float32; labels as `objective` takes them. keep: weights (by name, 0 or 1 each) that may be other than
-    zero. seed: of the order of the batches.
+    inputs (examples, model.inputs) float32, at least BATCH of them; labels as `loss` takes them. keep: by name of a weight, 0 where it
+    stays zero and 1 elsewhere. seed: of the order of the batches.
     """
     import torch
 
@@ -95,9 +102,9 @@ def fit(
     steps = epochs * (len(source) // BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / max(steps, 1))
     for _ in range(epochs):
-        for batch in torch.randperm(len(source), generator=order)[: len(source) // BATCH * BATCH].split(BATCH):
+        for batch in torch.randperm(len(source), generator=order)[: len(source) // BATCH * BATCH].split(BATCH):  # type: ignore[no-untyped-call]
             optimizer.zero_grad()
-            objective(model, forward(model, weights, source[batch], read), target[batch]).backward()
+            loss(model, forward(model, weights, source[batch], read), target[batch]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             with torch.no_grad():
@@ -106,7 +113,7 @@ def fit(
     return {name: value.detach().numpy() for name, value in weights.items()}
 
 
-def apply(model: Model, weights: Weights, inputs: np.ndarray, read: Reader = lambda name, value: value) -> np.ndarray:
+def apply(model: Model, weights: Weights, inputs: np.ndarray, read: Read = plainly) -> np.ndarray:
     """Outputs (examples, outputs) float32; of a softmax the logits."""
     import torch
 
@@ -116,54 +123,80 @@ def apply(model: Model, weights: Weights, inputs: np.ndarray, read: Reader = lam
 
 def train(seed: int, *, count: int | None = None, epochs: int = EPOCHS) -> Networks:
     """All five, from scratch; count: training examples, all of the split by default."""
+    start = {name: random_weights(model, 1000 * seed + place) for place, (name, model) in enumerate(MODELS.items())}
     examples = data.split("train", count, seed)
-    networks: Networks = {}
-
-    def fitted(model: Model) -> Callable[[np.ndarray], np.ndarray]:
-        def step(inputs: np.ndarray) -> np.ndarray:
-            place = list(MODELS).index(model.name)
-            start = random_weights(model, 1000 * seed + place)
-            networks[model.name] = fit(model, start, inputs, examples.labels[model.name], seed=seed, epochs=epochs)
-            return apply(model, networks[model.name], inputs)
-
-        return step
-
-    chain(examples.features, {name: fitted(model) for name, model in MODELS.items()})
-    return networks
+    return fit_chain(MODELS, start, examples.features, examples.labels, seed=seed, epochs=epochs)
 
 
-def accuracies(networks: Mapping[str, Weights], examples: data.Examples) -> dict[str, float]:
+def fit_chain(
+    models: Mapping[str, Model],
+    start: Mapping[str, Weights],
+    features: np.ndarray,
+    labels: Mapping[str, np.ndarray],
+    *,
+    seed: int,
+    epochs: int,
+    rate: float = RATE,
+    read: Read = plainly,
+    keep: Mapping[str, Weights] | None = None,
+) -> Networks:
+    """`fit` for each model of the chain in turn, on what the ones before it put out."""
+    found: Networks = {}
+
+    def step(model: Model, inputs: np.ndarray) -> np.ndarray:
+        own = (keep or {}).get(model.name)
+        found[model.name] = fit(
+            model, start[model.name], inputs, labels[model.name], seed=seed, epochs=epochs, rate=rate, read=read, keep=own
+        )
+        return apply(model, found[model.name], inputs, read)
+
+    chain(features, {name: partial(step, model) for name, model in models.items()})
+    return found
+
+
+def outputs(networks: Mapping[str, Weights], features: np.ndarray, models: Mapping[str, Model] = MODELS, read: Read = plainly) -> Outputs:
+    """What each model of the chain puts out, by name; logits of chords."""
+    return chain(features, {name: partial(apply, model, networks[name], read=read) for name, model in models.items()})
+
+
+def accuracies(
+    networks: Mapping[str, Weights], examples: data.Examples, models: Mapping[str, Model] = MODELS, read: Read = plainly
+) -> dict[str, float]:
     """Task accuracy of each model, each fed as in the chain."""
-    outputs = chain(examples.features, {name: lambda x, m=model: apply(m, networks[m.name], x) for name, model in MODELS.items()})
-    return {name: data.accuracy(name, output, examples.labels[name]) for name, output in outputs.items()}
+    found = outputs(networks, examples.features, models, read)
+    return {name: data.accuracy(name, output, examples.labels[name]) for name, output in found.items()}
 
 
 def save(path: Path, networks: Mapping[str, Weights], provenance: Mapping[str, Any]) -> None:
-    """A safetensors file with keys `<model>.<weight>`; provenance becomes its metadata, JSON per value."""
+    """A safetensors file with keys `<model>.<weight>`; provenance becomes its metadata, each value as JSON."""
     from safetensors.numpy import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
     flat = {f"{model}.{name}": np.ascontiguousarray(value) for model, weights in networks.items() for name, value in weights.items()}
-    save_file(flat, path, {key: value if isinstance(value, str) else json.dumps(value) for key, value in provenance.items()})
+    versions = {"numpy": np.__version__, "torch": version("torch")}
+    save_file(flat, path, {key: json.dumps(value) for key, value in {**provenance, **versions}.items()})
+
+
+def single_thread() -> None:
+    """Layers of this size gain nothing from a second thread, and one makes the result independent of how many there are."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    import torch
-
-    parser = argparse.ArgumentParser(prog="python -m implementations.small_models.training", description=__doc__.split("\n")[0])
-    parser.add_argument("--seed", type=int, default=0)
+    parser = argparse.ArgumentParser(prog="python -m implementations.small_models.training", description="Trains the five small models.")
+    parser.add_argument("--seed", type=int, default=0, help="of data, first weights and batches (default 0)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for trained.safetensors")
     given = parser.parse_args(arguments)
-    # Layers of this size gain nothing from a second thread, and one makes the result independent of how many there are.
-    torch.set_num_threads(1)
+    single_thread()
     networks = train(given.seed)
-    found = {name: accuracies(networks, data.split(name, seed=given.seed)) for name in ("validation", "test")}
+    found = {f"{name}_accuracy": accuracies(networks, data.split(name, seed=given.seed)) for name in ("validation", "test")}
     for name, values in found.items():
-        print(f"{name:10}", *(f"{model} {value:.4f}" for model, value in values.items()))
+        print(f"{name:20}", *(f"{model} {value:.4f}" for model, value in values.items()))
     command = f"python -m implementations.small_models.training --seed {given.seed} -o DIR"
-    provenance = {"command": command, "seed": given.seed, "numpy": np.__version__, "torch": version("torch")}
-    save(given.output / "trained.safetensors", networks, provenance | {f"{name}_accuracy": values for name, values in found.items()})
+    save(given.output / "trained.safetensors", networks, {"command": command, "seed": given.seed, **found})
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
