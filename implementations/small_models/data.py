@@ -158,7 +158,7 @@ def nearest_prototype(embeddings: np.ndarray) -> np.ndarray:
     mood = (quadrant // 2 * 1.2 - 0.6)[:, None] * signs[1] + (quadrant % 2 * 1.2 - 0.6)[:, None] * signs[2]
     prototypes = 0.3 * mood + 0.18 * signs[3 + tonic]
     # All prototypes are equally long, so the nearest is the one with the largest product.
-    return np.argmax(embeddings.astype(np.float64) @ prototypes.T, axis=1)
+    return np.asarray(np.argmax(embeddings.astype(np.float64) @ prototypes.T, axis=1))
 
 
 @lru_cache(maxsize=1)

@@ -50,4 +50,4 @@ def _rounded(array: np.ndarray) -> np.ndarray:
     if array.ndim == 1:
         return array
     elements, scales = rounded_rows(array)
-    return elements * scales[:, None]
+    return np.asarray(elements * scales[:, None])

@@ -107,7 +107,7 @@ def test_students_are_a_ninth_and_fit_the_chain():
 
 def test_distilling_teaches(trained):
     """A short lesson: more than a constant says, in every task."""
-    students = compression.distill(trained, 0, epochs=6, count=2048)
+    students = compression.distill(trained, 0, epochs=12, count=4096)
     test, constant = data.split("test", 1000), compression.constant(0)
     for name, accuracy in training.accuracies(students, test, STUDENTS).items():
         assert accuracy > constant[name] + 0.05, name

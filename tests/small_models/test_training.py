@@ -34,13 +34,13 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def small():
-    """Trained in two seconds: 2048 examples, and the same networks on labels that belong to other examples."""
+    """Trained for seconds, and the same networks on labels that belong to other examples."""
     training.single_thread()
-    examples = data.split("train", 2048)
+    examples = data.split("train", 4096)
     start = {name: random_weights(model, place) for place, (name, model) in enumerate(MODELS.items())}
-    order = np.random.default_rng(0).permutation(2048)
+    order = np.random.default_rng(0).permutation(4096)
     shuffled = {name: label[order] for name, label in examples.labels.items()}
-    return [training.fit_chain(MODELS, start, examples.features, labels, seed=0, epochs=6) for labels in (examples.labels, shuffled)]
+    return [training.fit_chain(MODELS, start, examples.features, labels, seed=0, epochs=12) for labels in (examples.labels, shuffled)]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -63,7 +63,7 @@ def test_forward_is_torchs(name):
 
 def test_learns_more_than_a_constant_and_nothing_from_shuffled_labels(small):
     learned, shuffled = small
-    seen, test = data.split("train", 2048), data.split("test", 1000)
+    seen, test = data.split("train", 4096), data.split("test", 1000)
     found, control = training.accuracies(learned, test), training.accuracies(shuffled, test)
     for name, accuracy in found.items():
         constant = data.accuracy(name, data.constant_outputs(name, seen.labels[name], 1000), test.labels[name])
