@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.component import Requires
+from implementations.small_models.checkpoints import Served
 from implementations.small_models.models import Model
 from implementations.small_models.packed import Pieces, pack
+from implementations.small_models.serving import Compute, implementations
 from implementations.small_models.weights import Weights
+
+if TYPE_CHECKING:
+    from harness.settings import Settings
+
+FRAMES_PER_PASS = 64
+"""Where many frames come at once: the weights of a layer are read once for these."""
 
 HEADER = Path(__file__).parent / "engine" / "small_models.h"
 EXAMPLE = HEADER.with_name("example.c")
@@ -84,3 +94,34 @@ def library() -> Path:
     """The shared library with the C interface of engine/small_models.h; it needs no Python."""
     folder = Path(str(import_module("implementations.small_models._native").__file__)).parent
     return next(folder.glob("libsmall_models.*"))
+
+
+@contextmanager
+def _open(served: Mapping[str, Served], settings: Settings) -> Iterator[Compute]:
+    """Engines for both modes, for single frames and for many."""
+    models, weights = ({name: pair[part] for name, pair in served.items()} for part in (0, 1))
+    batches = (1, min(settings.batch or FRAMES_PER_PASS, 4096))
+    engines = {
+        (stateful, many): Engine(models, weights, precision=settings.precision or "float32", stateful=stateful, batch=batches[many])
+        for stateful in (False, True)
+        for many in (False, True)
+    }
+
+    def compute(features: np.ndarray, stateful: bool) -> Mapping[str, np.ndarray]:
+        engine = engines[stateful, len(features) > 1]
+        if stateful:
+            engine.reset()
+        output = engine.run(features)
+        return {name: output[:, place] for name, place in engine.slices.items()}
+
+    yield compute
+
+
+EMOTION, MELODY, HARMONY, DYNAMICS, GROOVE, CHAIN = implementations(
+    "native",
+    "optimized",
+    _open,
+    precisions=("bfloat16", "float16", "int8"),
+    requires=Requires(native="implementations.small_models._native"),
+    description="C++ with packed weights in one arena, the chain in one call, run-time dispatch",
+)

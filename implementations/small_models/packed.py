@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -53,21 +54,16 @@ def pack(
         raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, found {precision!r}")
     wiring = wiring or _wiring(models)
     features = max([first + count for pieces in wiring.values() for source, first, count in pieces if source == FEATURES], default=0)
-    names = list(models)
-    body = b"".join(_described(model, wiring.get(name, ()), names[:place], models) for place, (name, model) in enumerate(models.items()))
+    parts, earlier = [], dict[str, Model]()
+    for name, model in models.items():
+        parts.append(_described(name, model, wiring.get(name, ()), earlier))
+        earlier[name] = model
     for name, model in models.items():
         for block in _blocks(model, checked(model, weights[name], name), precision, stateful):
-            body += block.tobytes() + b"\0" * (-block.nbytes % 4)
+            parts.append(block.tobytes() + b"\0" * (-block.nbytes % 4))
+    body = b"".join(parts)
     head = struct.pack("<5I", VERSION, PRECISIONS[precision], stateful, features, len(models))
-    return MAGIC + head + struct.pack("<Q", fnv1a(body)) + body
-
-
-def fnv1a(data: bytes) -> int:
-    """The 64-bit FNV-1a hash over 8-byte words of `data`, the last one padded with zeros."""
-    found = 14695981039346656037
-    for word in np.frombuffer(data + b"\0" * (-len(data) % 8), "<u8").tolist():
-        found = ((found ^ word) * 1099511628211) & 0xFFFFFFFFFFFFFFFF
-    return found
+    return MAGIC + head + struct.pack("<I", zlib.crc32(body)) + body
 
 
 def _wiring(models: Mapping[str, Model]) -> dict[str, Pieces]:
@@ -75,23 +71,23 @@ def _wiring(models: Mapping[str, Model]) -> dict[str, Pieces]:
         return CHAIN
     if len(models) == 1:
         return {name: ((FEATURES, 0, model.inputs),) for name, model in models.items()}
-    raise ValueError(f"wiring: expected it to be given for {', '.join(models)}: only the chain of five and a model alone have one of their own")
+    raise ValueError(f"wiring: expected one for {', '.join(models)}: only the chain of five and a model alone have one of their own")
 
 
-def _described(model: Model, pieces: Pieces, earlier: list[str], models: Mapping[str, Model]) -> bytes:
+def _described(name: str, model: Model, pieces: Pieces, earlier: Mapping[str, Model]) -> bytes:
     """Name, pieces and layers of one model."""
     width = sum(count for _, _, count in pieces)
     if width != model.inputs:
-        raise ValueError(f"wiring: {model.name} takes {model.inputs} numbers, found pieces of {width}")
+        raise ValueError(f"wiring: {name} takes {model.inputs} numbers, found pieces of {width}")
+    order = list(earlier)
+    text = name.encode()
+    found = struct.pack("<I", len(text)) + text + b"\0" * (-len(text) % 4) + struct.pack("<I", len(pieces))
     for source, first, count in pieces:
         if source != FEATURES and source not in earlier:
-            raise ValueError(f"wiring: {model.name} reads {source!r}, expected the features or an earlier model: {', '.join(earlier) or 'none'}")
-        if source != FEATURES and not 0 <= first < first + count <= models[source].outputs:
-            raise ValueError(f"wiring: {model.name} reads {first} to {first + count} of {source}, which has {models[source].outputs} outputs")
-    name = model.name.encode()
-    found = struct.pack("<I", len(name)) + name + b"\0" * (-len(name) % 4) + struct.pack("<I", len(pieces))
-    for source, first, count in pieces:
-        found += struct.pack("<iII", -1 if source == FEATURES else earlier.index(source), first, count)
+            raise ValueError(f"wiring: {name} reads {source!r}, expected the features or an earlier model: {', '.join(order) or 'none'}")
+        if first < 0 or count < 1 or (source != FEATURES and first + count > earlier[source].outputs):
+            raise ValueError(f"wiring: {name} reads {count} numbers from {first} on of {source}, which has not as many")
+        found += struct.pack("<iII", -1 if source == FEATURES else order.index(source), first, count)
     found += struct.pack("<I", len(model.layers))
     for layer in model.layers:
         activation = ACTIVATIONS[layer.activation] if isinstance(layer, Dense) else 0

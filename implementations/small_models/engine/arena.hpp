@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "packed.hpp"
@@ -61,6 +62,14 @@ class Cursor {
     size_t used_ = 0;
 };
 
+// What the arena is laid out for.
+struct Target {
+    const Level* level;
+    Precision as;  // how weights lie in it
+    bool stateful;
+    size_t batch;
+};
+
 // Rows of a panel: vector a, lane l is row `row[a * lanes + l]` of the packed matrices, or -1 where the panel has more rows than there are.
 using RowsOfPanel = std::vector<int64_t>;
 
@@ -87,18 +96,34 @@ inline std::vector<RowsOfPanel> panels(const PackedLayer& layer, bool packed_sta
     return found;
 }
 
-inline size_t constants(const PackedLayer& layer, bool stateful, Precision precision) {
-    return precision != Precision::int8 ? 1 : layer.recurrent && stateful ? 5 : 3;
+// One row's scale for all its matrices, so that their products share a sum.
+inline double fixed_scale(const PackedLayer& layer, size_t row) {
+    float most = 0;
+    for (const Matrix* matrix : {&layer.input, &layer.state})
+        for (size_t k = 0; matrix->elements && k < matrix->columns; ++k)
+            most = std::max(most, std::fabs(reinterpret_cast<const float*>(matrix->elements)[row * matrix->columns + k]));
+    return most > 0 ? static_cast<float>(most / 8388607.0) : 1.0f;
+}
+
+inline void write_element(uint8_t* to, const Matrix& matrix, size_t row, size_t column, Precision as, double scale) {
+    const size_t place = row * matrix.columns + column;
+    if (as != Precision::fixed24) {
+        const auto bytes = static_cast<size_t>(element_bytes(as));
+        std::memcpy(to, matrix.elements + place * bytes, bytes);
+        return;
+    }
+    const double exact = std::nearbyint(reinterpret_cast<const float*>(matrix.elements)[place] / scale);
+    const auto number = static_cast<int32_t>(std::min(8388607.0, std::max(-8388607.0, exact)));
+    std::memcpy(to, &number, 3);  // little-endian, as everything here
 }
 
 // The panel's weights of one input, as Layer in kernel.hpp describes them.
-inline uint8_t* write_columns(uint8_t* to, const Matrix& matrix, const RowsOfPanel& rows, const Level& level, Precision precision) {
-    const size_t together = static_cast<size_t>(group(precision)), bytes = static_cast<size_t>(element_bytes(precision));
-    (void)level;
+inline uint8_t* write_columns(uint8_t* to, const Matrix& matrix, const RowsOfPanel& rows, Precision as, const std::vector<double>& scales) {
+    const auto together = static_cast<size_t>(group(as)), bytes = static_cast<size_t>(element_bytes(as));
     for (size_t column = 0; column < matrix.columns; column += together)
-        for (const int64_t row : rows)
+        for (size_t i = 0; i < rows.size(); ++i)
             for (size_t k = column; k < column + together; ++k, to += bytes)
-                if (row >= 0 && k < matrix.columns) std::memcpy(to, matrix.elements + (static_cast<size_t>(row) * matrix.columns + k) * bytes, bytes);
+                if (rows[i] >= 0 && k < matrix.columns) write_element(to, matrix, static_cast<size_t>(rows[i]), k, as, scales[i]);
     return to;
 }
 
@@ -114,29 +139,40 @@ inline void write_scales(float* to, const Matrix& matrix, const RowsOfPanel& row
     }
 }
 
+inline uint8_t* write_panel(uint8_t* to, const PackedLayer& layer, const RowsOfPanel& rows, bool state, Precision as) {
+    auto* floats = reinterpret_cast<float*>(to);
+    std::vector<double> scales(rows.size(), 1.0);
+    for (size_t i = 0; i < rows.size(); ++i) {
+        if (rows[i] < 0) continue;
+        const auto row = static_cast<size_t>(rows[i]);
+        floats[i] = layer.biases[row];
+        if (as != Precision::fixed24) continue;
+        scales[i] = fixed_scale(layer, row);
+        floats[rows.size() + i] = static_cast<float>(scales[i] / 256);
+    }
+    if (as == Precision::int8) {
+        write_scales(floats + rows.size(), layer.input, rows);
+        if (state) write_scales(floats + 3 * rows.size(), layer.state, rows);
+    }
+    to += rows.size() * static_cast<size_t>(constant_blocks(as, state ? 2 : 1)) * sizeof(float);
+    to = write_columns(to, layer.input, rows, as, scales);
+    return state ? write_columns(to, layer.state, rows, as, scales) : to;
+}
+
 // Takes the layer's stream from the arena, and fills it where there is memory.
-inline uint8_t* write_layer(Cursor& cursor, const PackedLayer& layer, const Packed& packed, bool stateful, const Level& level, size_t& weight_bytes) {
-    const bool state = layer.recurrent && stateful;
-    const auto all = panels(layer, packed.stateful, stateful, level);
-    const auto together = static_cast<size_t>(group(packed.precision)), bytes = static_cast<size_t>(element_bytes(packed.precision));
+inline uint8_t* write_layer(Cursor& cursor, const PackedLayer& layer, const Packed& packed, const Target& target, size_t& weight_bytes) {
+    const bool state = layer.recurrent && target.stateful;
+    const auto all = panels(layer, packed.stateful, target.stateful, *target.level);
+    const auto together = static_cast<size_t>(group(target.as)), bytes = static_cast<size_t>(element_bytes(target.as));
     const size_t groups = (layer.inputs + together - 1) / together + (state ? (layer.outputs + together - 1) / together : 0);
+    const auto blocks = static_cast<size_t>(constant_blocks(target.as, state ? 2 : 1));
     size_t size = 0;
-    for (const auto& rows : all) size += rows.size() * (constants(layer, stateful, packed.precision) * sizeof(float) + groups * together * bytes);
+    for (const auto& rows : all) size += rows.size() * (blocks * sizeof(float) + groups * together * bytes);
     weight_bytes += size;
     uint8_t* const stream = cursor.take<uint8_t>(size);
     uint8_t* to = stream;
     if (stream)
-        for (const auto& rows : all) {
-            auto* floats = reinterpret_cast<float*>(to);
-            for (size_t i = 0; i < rows.size(); ++i) floats[i] = rows[i] < 0 ? 0.0f : layer.biases[rows[i]];
-            if (packed.precision == Precision::int8) {
-                write_scales(floats + rows.size(), layer.input, rows);
-                if (state) write_scales(floats + 3 * rows.size(), layer.state, rows);
-            }
-            to += rows.size() * constants(layer, stateful, packed.precision) * sizeof(float);
-            to = write_columns(to, layer.input, rows, level, packed.precision);
-            if (state) to = write_columns(to, layer.state, rows, level, packed.precision);
-        }
+        for (const auto& rows : all) to = write_panel(to, layer, rows, state, target.as);
     return stream;
 }
 
@@ -148,7 +184,9 @@ struct Layout {
     size_t state_bytes = 0, weight_bytes = 0;
 };
 
-inline Layout lay_out(Cursor& cursor, const Packed& packed, bool stateful, size_t batch, const Level& level) {
+inline Layout lay_out(Cursor& cursor, const Packed& packed, const Target& target) {
+    const bool stateful = target.stateful;
+    const size_t batch = target.batch;
     Layout found;
     const auto padded = [&](size_t width) { return (width + 15) / 16 * 16; };
     size_t widest = packed.features, state_floats = 0;
@@ -177,7 +215,7 @@ inline Layout lay_out(Cursor& cursor, const Packed& packed, bool stateful, size_
         auto* layers = cursor.take<Layer>(model.layers.size());
         for (size_t l = 0; l < model.layers.size(); ++l) {
             const auto& layer = model.layers[l];
-            uint8_t* stream = write_layer(cursor, layer, packed, stateful, level, found.weight_bytes);
+            uint8_t* stream = write_layer(cursor, layer, packed, target, found.weight_bytes);
             if (!layers) continue;
             layers[l] = {stream, layer.recurrent ? (stateful ? 4 : 3) : 0, static_cast<int32_t>(layer.inputs), static_cast<int32_t>(layer.outputs),
                          layer.activation, nullptr, nullptr};
@@ -197,6 +235,7 @@ inline Layout lay_out(Cursor& cursor, const Packed& packed, bool stateful, size_
         models[m] = {layers, pieces, static_cast<int32_t>(model.layers.size()), static_cast<int32_t>(model.pieces.size()), found.outputs[m],
                      static_cast<int32_t>(padded(model.outputs()))};
     }
+    cursor.take<uint8_t>(kSlack);
     return found;
 }
 

@@ -26,6 +26,7 @@ struct sm_engine {
     small_models::Memory memory;
     small_models::Layout layout;
     const small_models::Level* level = nullptr;
+    void (*run)(const small_models::Program&, const float*, int32_t, const uint8_t*) = nullptr;
     small_models::Precision precision{};
     size_t batch = 1, features = 0, outputs = 0;
     std::vector<small_models::Named> models;
@@ -55,12 +56,16 @@ sm_status create(const uint8_t* bytes, size_t size, const sm_options& options, s
     auto engine = std::make_unique<sm_engine>();
     engine->level = level_named(options.level ? options.level : "auto");
     if (!engine->level) return SM_NO_LEVEL;
+    // With several frames per pass arithmetic is the limit, not the bytes: plain floats are faster then.
+    const bool fixed24 = packed.precision == Precision::float32 && engine->level->fixed24 && batch == 1;
+    const Target target{engine->level, fixed24 ? Precision::fixed24 : packed.precision, stateful, batch};
     Cursor counted(nullptr);
-    lay_out(counted, packed, stateful, batch, *engine->level);
+    lay_out(counted, packed, target);
     if (!engine->memory.allocate((counted.used() + 4095) / 4096 * 4096)) return SM_NO_MEMORY;
     Cursor filled(engine->memory.data());
-    engine->layout = lay_out(filled, packed, stateful, batch, *engine->level);
+    engine->layout = lay_out(filled, packed, target);
     engine->precision = packed.precision;
+    engine->run = engine->level->run[static_cast<int>(target.as)];
     engine->batch = batch;
     engine->features = packed.features;
     engine->enabled = std::make_unique<std::atomic<uint8_t>[]>(packed.models.size());
@@ -133,10 +138,9 @@ sm_status sm_run(sm_engine* engine, const float* features, size_t frames, size_t
         if (!finite(features + n * feature_count, feature_count)) return SM_NOT_FINITE;
     uint8_t enabled[64];
     for (size_t m = 0; m < engine->models.size(); ++m) enabled[m] = engine->enabled[m].load(std::memory_order_relaxed);
-    const auto run = engine->level->run[static_cast<int>(engine->precision)];
     for (size_t first = 0; first < frames; first += engine->batch) {
         const size_t count = std::min(engine->batch, frames - first);
-        run(engine->layout.program, features + first * feature_count, static_cast<int32_t>(count), enabled);
+        engine->run(engine->layout.program, features + first * feature_count, static_cast<int32_t>(count), enabled);
         for (size_t n = 0; n < count; ++n)
             for (const Named& model : engine->models)
                 std::memcpy(outputs + (first + n) * output_count + model.first, model.values + n * model.stride, model.outputs * sizeof(float));

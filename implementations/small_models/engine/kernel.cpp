@@ -64,10 +64,10 @@ template <int A, int N> struct Rows {
     F value[N][A];
 };
 
-template <class W, int A, int N> inline const uint8_t* rows(const uint8_t* stream, const Inputs<W>* in, int inputs, int blocks, Rows<A, N>& found) {
+template <class W, int A, int N> inline const uint8_t* rows(const uint8_t* stream, const Inputs<W>* in, int inputs, Rows<A, N>& found) {
     constexpr int U = kSplit<A>;
     const uint8_t* constants = stream;
-    stream += blocks * A * kBytes;
+    stream += constant_blocks(W::precision, inputs) * A * kBytes;
     if constexpr (W::precision == Precision::int8) {
         for (int n = 0; n < N; ++n)
             for (int a = 0; a < A; ++a) found.value[n][a] = load<F>(constants + a * kBytes);
@@ -88,12 +88,14 @@ template <class W, int A, int N> inline const uint8_t* rows(const uint8_t* strea
     } else {
         typename W::Sum sums[U][N][A] = {};
         for (int n = 0; n < N; ++n)
-            for (int a = 0; a < A; ++a) sums[0][n][a] = load<F>(constants + a * kBytes);
+            for (int a = 0; a < A; ++a) sums[0][n][a] = W::precision == Precision::fixed24 ? F{} : load<F>(constants + a * kBytes);
         for (int i = 0; i < inputs; ++i) stream = accumulate<W, A, N, U>(stream, in[i], sums);
         for (int n = 0; n < N; ++n)
             for (int a = 0; a < A; ++a) {
                 found.value[n][a] = sums[0][n][a];
                 for (int u = 1; u < U; ++u) found.value[n][a] += sums[u][n][a];
+                if constexpr (W::precision == Precision::fixed24)
+                    found.value[n][a] = fma(load<F>(constants + (A + a) * kBytes), found.value[n][a], load<F>(constants + a * kBytes));
             }
     }
     return stream;
@@ -107,7 +109,7 @@ struct Frames {
 
 template <class W, int A, int N> const uint8_t* dense_panel(const Layer& layer, const uint8_t* stream, const Inputs<W>& in, Frames out) {
     Rows<A, N> found;
-    stream = rows<W, A, N>(stream, &in, 1, W::precision == Precision::int8 ? 3 : 1, found);
+    stream = rows<W, A, N>(stream, &in, 1, found);
     for (int n = 0; n < N; ++n)
         for (int a = 0; a < A; ++a) store(out.data + n * out.stride + a * kLanes, apply(layer.activation, found.value[n][a]));
     return stream;
@@ -118,7 +120,7 @@ template <class W, int G, int B, int N>
 const uint8_t* lstm_panel(const Layer& layer, const uint8_t* stream, const Inputs<W>* in, Frames out, int32_t first) {
     Rows<G * B, N> found;
     constexpr int inputs = G == 4 ? 2 : 1;
-    stream = rows<W, G * B, N>(stream, in, inputs, W::precision == Precision::int8 ? 1 + 2 * inputs : 1, found);
+    stream = rows<W, G * B, N>(stream, in, inputs, found);
     for (int n = 0; n < N; ++n)
         for (int b = 0; b < B; ++b) {
             const F* gate = found.value[n] + b;
@@ -259,12 +261,18 @@ void activate(Activation activation, float* values, int32_t count) {
     for (int32_t i = 0; i < count; i += kLanes) store(values + i, apply(activation, load<F>(values + i)));
 }
 
+#if defined(WIDE_512) || defined(WIDE_256)
+constexpr bool kFixed24 = true;
+#else
+constexpr bool kFixed24 = false;
+#endif
+
 #define QUOTED(name) #name
 #define NAMED(name) QUOTED(name)
 
 }  // namespace
 
 extern const Level level;
-const Level level = {NAMED(LEVEL), kLanes, kPanel, {run<Float32>, run<BFloat16>, run<Float16>, run<Int8>}, activate};
+const Level level = {NAMED(LEVEL), kLanes, kPanel, {run<Float32>, run<BFloat16>, run<Float16>, run<Int8>, run<Fixed24>}, kFixed24, activate};
 
 }  // namespace small_models::LEVEL

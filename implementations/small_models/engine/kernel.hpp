@@ -6,16 +6,25 @@
 
 namespace small_models {
 
-enum class Precision : int32_t { float32, bfloat16, float16, int8 };
+// How weights lie in memory. The first four are the precisions of a packed file. fixed24 is float32 in three bytes: whole numbers of 24 bits
+// with a scale per row, whose error is at most 2^-24 of the row's largest weight, that of float32 sums themselves, in three quarters of the bytes.
+enum class Precision : int32_t { float32, bfloat16, float16, int8, fixed24 };
 enum class Activation : int32_t { tanh, relu, sigmoid, softmax };
 
 // Columns of a row that lie together in memory, so that one instruction can take them with one broadcast of the input.
 constexpr int group(Precision precision) { return precision == Precision::bfloat16 ? 2 : precision == Precision::int8 ? 4 : 1; }
-constexpr int element_bytes(Precision precision) { return precision == Precision::float32 ? 4 : precision == Precision::int8 ? 1 : 2; }
+constexpr int element_bytes(Precision precision) {
+    return precision == Precision::float32 ? 4 : precision == Precision::fixed24 ? 3 : precision == Precision::int8 ? 1 : 2;
+}
+// Blocks of one float per row in front of a panel's weights: biases; fixed24: and scales; int8: and, for each input, scales and scales *
+// sums of the row.
+constexpr int constant_blocks(Precision precision, int inputs) {
+    return precision == Precision::int8 ? 1 + 2 * inputs : precision == Precision::fixed24 ? 2 : 1;
+}
+constexpr int kSlack = 64;  // bytes that may be read beyond the last weight
 
-// A layer's weights are one stream of panels in the order of use. A panel holds `vectors` * `lanes` rows: first their biases
-// (int8: biases, scales, scales * row sums of the first and then of the second input), then the columns of the first input, then those
-// of the second. A dense layer has one input, x; an LSTM a second one, its own last output, where it keeps state. The rows of an LSTM's
+// A layer's weights are one stream of panels in the order of use. A panel holds `vectors` * `lanes` rows: first their
+// constants, then the columns of the first input, then those of the second. A dense layer has one input, x; an LSTM a second one, its own last output, where it keeps state. The rows of an LSTM's
 // panel are the gates (input, forget, cell, output; without state: input, cell, output) of the same units.
 struct Layer {
     const uint8_t* stream;
@@ -54,7 +63,8 @@ struct Level {
     const char* name;
     int32_t lanes, panel;
     // frames of `features` (frames, feature_count) through all enabled models; one function for each precision.
-    void (*run[4])(const Program& program, const float* features, int32_t frames, const uint8_t* enabled);
+    void (*run[5])(const Program& program, const float* features, int32_t frames, const uint8_t* enabled);
+    bool fixed24;  // whether unpacking three bytes is cheap enough to be worth their saving
     void (*activate)(Activation activation, float* values, int32_t count);  // alone, so that its error can be measured; whole vectors
 };
 

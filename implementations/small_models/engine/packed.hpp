@@ -1,6 +1,6 @@
 // The packed file: what models there are, how they feed each other, and their weights, row by row. Little-endian, 4-byte aligned:
 //
-//     "SMALLMDL", version, precision, stateful, features, models (uint32 each), checksum of all that follows (uint64)
+//     "SMALLMDL", version, precision, stateful, features, models, CRC-32 of all that follows (uint32 each)
 //     per model:  bytes of its name (uint32), the name, padded to 4 bytes with zeros
 //                 pieces (uint32); per piece: source (int32: -1 the features, else an earlier model), first, count (uint32)
 //                 layers (uint32); per layer: kind (0 dense, 1 LSTM), activation, inputs, outputs (uint32)
@@ -96,15 +96,16 @@ class Reader {
     bool good_ = true;
 };
 
-// FNV-1a over words of 8 bytes, the last one padded with zeros.
-inline uint64_t checksum(const uint8_t* bytes, size_t size) {
-    uint64_t hash = 14695981039346656037u;
-    for (size_t i = 0; i < size; i += 8) {
-        uint64_t word = 0;
-        std::memcpy(&word, bytes + i, size - i < 8 ? size - i : 8);
-        hash = (hash ^ word) * 1099511628211u;
+// CRC-32 as zlib has it.
+inline uint32_t checksum(const uint8_t* bytes, size_t size) {
+    uint32_t table[256];
+    for (uint32_t i = 0; i < 256; ++i) {
+        table[i] = i;
+        for (int bit = 0; bit < 8; ++bit) table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320u : 0);
     }
-    return hash;
+    uint32_t found = 0xffffffffu;
+    for (size_t i = 0; i < size; ++i) found = found >> 8 ^ table[(found ^ bytes[i]) & 0xff];
+    return ~found;
 }
 
 inline bool finite_elements(const uint8_t* elements, size_t count, Precision precision) {
@@ -166,8 +167,7 @@ inline sm_status read(const uint8_t* bytes, size_t size, Packed& packed) {
     packed.stateful = reader.number(0, 1) == 1;
     packed.features = reader.number(1, kMost);
     const uint32_t models = reader.number(1, 64);
-    uint64_t expected = 0;
-    if (const uint8_t* from = reader.take(8)) std::memcpy(&expected, from, 8);
+    const uint32_t expected = reader.number();
     if (!reader.good() || checksum(bytes + size - reader.left(), reader.left()) != expected) return SM_CORRUPT;
     for (uint32_t m = 0; m < models; ++m) {
         PackedModel model;

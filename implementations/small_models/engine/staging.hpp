@@ -41,7 +41,7 @@ inline float quantizer(const float* from, int32_t count, float* range) {
 
 // Floats that the kernel can read where they are.
 #if defined(LEVEL_avx512_bf16)
-template <class W> constexpr bool kAsTheyAre = W::precision == Precision::float32 || W::precision == Precision::float16;
+template <class W> constexpr bool kAsTheyAre = W::precision != Precision::int8 && W::precision != Precision::bfloat16;
 #else
 template <class W> constexpr bool kAsTheyAre = W::precision != Precision::int8;
 #endif

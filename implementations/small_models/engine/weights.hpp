@@ -20,6 +20,37 @@ struct Float32 {
     static Sum add(Taken w, Spread x, Sum sum) { return fma(w, x, sum); }
 };
 
+// Numbers of 24 bits move to the upper three bytes of a word, and from there to floats, exactly; the scale knows of the factor 256.
+struct Fixed24 {
+    static constexpr Precision precision = Precision::fixed24;
+    using Word = float;
+    using Taken = F;
+    using Spread = F;
+    using Sum = F;
+    static Taken take(const uint8_t* weights) {
+#if defined(WIDE_512)
+        const __m512i quarters = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11), _mm512_loadu_si512(weights));
+        const __m512i places = _mm512_broadcast_i32x4(_mm_setr_epi8(-1, 0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11));
+        return _mm512_cvtepi32_ps(_mm512_shuffle_epi8(quarters, places));
+#elif defined(WIDE_256)
+        const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights))),
+                                                     _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 12)), 1);
+        const __m256i places = _mm256_broadcastsi128_si256(_mm_setr_epi8(-1, 0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11));
+        return _mm256_cvtepi32_ps(_mm256_shuffle_epi8(both, places));
+#else
+        I words;
+        for (int i = 0; i < kLanes; ++i) {
+            uint32_t bits;
+            std::memcpy(&bits, weights + 3 * i, 4);
+            words[i] = static_cast<int32_t>(bits << 8);
+        }
+        return to_float(words);
+#endif
+    }
+    static Spread spread(Word word) { return same(word); }
+    static Sum add(Taken w, Spread x, Sum sum) { return fma(w, x, sum); }
+};
+
 // Halves widen to floats exactly; the sums are those of float32.
 struct Float16 {
     static constexpr Precision precision = Precision::float16;
