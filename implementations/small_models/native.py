@@ -30,10 +30,11 @@ EXAMPLE = HEADER.with_name("example.c")
 class Engine:
     """Models of one packed file on one dispatch level, with their state.
 
-    precision: of the weights: "float32", "bfloat16", "float16" or "int8" (a scale per row; inputs of each layer in 8 bits too, with
-    a range of their own per frame). Sums, biases, activations and state are float32 at every precision (sums of int8 are exact).
+    precision: of the weights: "float32", "bfloat16", "float16" or "int8" (a scale per row; inputs of each layer in 8 bits too, with a
+    range of their own per frame). Sums, biases, activations and state are float32 at every precision (sums of int8 are exact). Engines
+    for single frames pack float32 in three bytes where the level is AVX2 or more: 24 bits with a scale per row, as exact as float32.
     stateful: LSTMs go on from the last frame; otherwise each frame is one step from the zero state, for which recurrent weights and
-    forget gates are not even loaded. level: "avx512_bf16", ..., "baseline", the fastest by default. batch: frames per pass over the weights.
+    forget gates are not even loaded. level: "avx512_bf16", ..., "baseline", the fastest by default. batch: frames per pass.
     """
 
     def __init__(
@@ -48,7 +49,8 @@ class Engine:
         wiring: Mapping[str, Pieces] | None = None,
     ) -> None:
         packed = pack(models, weights, precision=precision, stateful=stateful, wiring=wiring)
-        self._native: Any = import_module("implementations.small_models._native").Engine(packed, stateful=stateful, batch=batch, level=level)
+        native = import_module("implementations.small_models._native")
+        self._native: Any = native.Engine(packed, stateful=stateful, batch=batch, level=level)
         self._run = self._native.run
         self.features, self.outputs = self._native.features, self._native.outputs
         stops = np.cumsum([model.outputs for model in models.values()]).tolist()
@@ -97,8 +99,8 @@ def library() -> Path:
 
 
 @contextmanager
-def _open(served: Mapping[str, Served], settings: Settings) -> Iterator[Compute]:
-    """Engines for both modes, for single frames and for many."""
+def _open(served: Mapping[str, Served], settings: Settings) -> Iterator[tuple[Compute, int]]:
+    """Engines for both modes, for single frames and for many; the weights are those of a single frame without state."""
     models, weights = ({name: pair[part] for name, pair in served.items()} for part in (0, 1))
     batches = (1, min(settings.batch or FRAMES_PER_PASS, 4096))
     engines = {
@@ -114,7 +116,7 @@ def _open(served: Mapping[str, Served], settings: Settings) -> Iterator[Compute]
         output = engine.run(features)
         return {name: output[:, place] for name, place in engine.slices.items()}
 
-    yield compute
+    yield compute, engines[False, False].weight_bytes
 
 
 EMOTION, MELODY, HARMONY, DYNAMICS, GROOVE, CHAIN = implementations(

@@ -62,8 +62,8 @@ def pack(
         for block in _blocks(model, checked(model, weights[name], name), precision, stateful):
             parts.append(block.tobytes() + b"\0" * (-block.nbytes % 4))
     body = b"".join(parts)
-    head = struct.pack("<5I", VERSION, PRECISIONS[precision], stateful, features, len(models))
-    return MAGIC + head + struct.pack("<I", zlib.crc32(body)) + body
+    head = MAGIC + struct.pack("<5I", VERSION, PRECISIONS[precision], stateful, features, len(models))
+    return head + struct.pack("<I", zlib.crc32(body, zlib.crc32(head))) + body
 
 
 def _wiring(models: Mapping[str, Model]) -> dict[str, Pieces]:
@@ -118,7 +118,8 @@ def rounded(matrix: np.ndarray, precision: str) -> Rows:
     if precision == "float32":
         return Rows(np.ascontiguousarray(matrix, "<f4"))
     if precision == "float16":
-        halves = matrix.astype("<f2")
+        with np.errstate(over="ignore"):
+            halves = matrix.astype("<f2")
         if not np.isfinite(halves).all():
             raise ValueError(f"float16 holds numbers up to 65504, found {np.abs(matrix).max()}; use bfloat16")
         return Rows(halves)

@@ -26,7 +26,8 @@ def load(packed: bytes, stateful: bool = False) -> object:
 
 def signed(packed: bytes) -> bytes:
     """With the checksum that its contents have."""
-    return packed[: HEADER - 4] + struct.pack("<I", zlib.crc32(packed[HEADER:])) + packed[HEADER:]
+    head, body = packed[: HEADER - 4], packed[HEADER:]
+    return head + struct.pack("<I", zlib.crc32(body, zlib.crc32(head))) + body
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16", "int8"])
@@ -34,7 +35,7 @@ def test_every_truncation_is_refused(precision):
     packed = small(precision)
     load(packed)
     for size in range(len(packed)):
-        with pytest.raises(ValueError, match="truncated or changed|starts with SMALLMDL"):
+        with pytest.raises(ValueError, match=r"truncated or changed|starts with SMALLMDL"):
             load(packed[:size])
         if size >= HEADER:
             with pytest.raises(ValueError, match="truncated or changed"):
@@ -48,7 +49,7 @@ def test_every_changed_byte_is_refused():
     for place in range(len(packed)):
         changed = bytearray(packed)
         changed[place] ^= 0x40
-        with pytest.raises(ValueError, match="truncated or changed|starts with SMALLMDL|another version|without recurrent weights"):
+        with pytest.raises(ValueError, match=r"truncated or changed|starts with SMALLMDL|another version|without recurrent weights"):
             load(bytes(changed), stateful=True)
 
 
@@ -106,7 +107,7 @@ def test_wiring_that_does_not_fit_is_refused(pieces, message):
 
 
 def test_unknown_precisions_missing_weights_and_numbers_beyond_float16_are_refused():
-    with pytest.raises(ValueError, match="precision: expected one of float32.*found 'int4'"):
+    with pytest.raises(ValueError, match=r"precision: expected one of float32.*found 'int4'"):
         pack(MODELS, WEIGHTS, precision="int4")
     model, weights = ODD["one"], random_weights(ODD["one"], 1)
     with pytest.raises(BadWeights, match=r"one needs 0\.bias"):

@@ -55,7 +55,7 @@ NB_MODULE(_native, m) {
                  self->owned.reset(made);
              },
              nb::arg("packed"), nb::kw_only(), nb::arg("stateful"), nb::arg("batch"), nb::arg("level"))
-        .def("run", &run, nb::arg("features"), nb::arg("out"), "Fills `out` (frames, outputs).")
+        .def("run", &run, nb::arg("features").noconvert(), nb::arg("out").noconvert(), "Fills `out` (frames, outputs).")
         .def("reset", [](Engine& engine) {
                  const nb::gil_scoped_release release;
                  const std::lock_guard<std::mutex> lock(engine.turn);
@@ -76,5 +76,5 @@ NB_MODULE(_native, m) {
                 throw std::invalid_argument("activate: expected a known activation and level, and a multiple of 16 values");
             found->activate(static_cast<small_models::Activation>(activation), values.data(), static_cast<int32_t>(values.shape(0)));
         },
-        nb::arg("activation"), nb::arg("values"), nb::arg("level"), "One activation in place, as the kernels compute it.");
+        nb::arg("activation"), nb::arg("values").noconvert(), nb::arg("level"), "One activation in place, as the kernels compute it.");
 }

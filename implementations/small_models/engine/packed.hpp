@@ -1,6 +1,6 @@
 // The packed file: what models there are, how they feed each other, and their weights, row by row. Little-endian, 4-byte aligned:
 //
-//     "SMALLMDL", version, precision, stateful, features, models, CRC-32 of all that follows (uint32 each)
+//     "SMALLMDL", version, precision, stateful, features, models, CRC-32 of all the rest (uint32 each)
 //     per model:  bytes of its name (uint32), the name, padded to 4 bytes with zeros
 //                 pieces (uint32); per piece: source (int32: -1 the features, else an earlier model), first, count (uint32)
 //                 layers (uint32); per layer: kind (0 dense, 1 LSTM), activation, inputs, outputs (uint32)
@@ -96,14 +96,14 @@ class Reader {
     bool good_ = true;
 };
 
-// CRC-32 as zlib has it.
-inline uint32_t checksum(const uint8_t* bytes, size_t size) {
+// CRC-32 as zlib has it, going on from what it is of the bytes before.
+inline uint32_t checksum(const uint8_t* bytes, size_t size, uint32_t before = 0) {
     uint32_t table[256];
     for (uint32_t i = 0; i < 256; ++i) {
         table[i] = i;
         for (int bit = 0; bit < 8; ++bit) table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320u : 0);
     }
-    uint32_t found = 0xffffffffu;
+    uint32_t found = ~before;
     for (size_t i = 0; i < size; ++i) found = found >> 8 ^ table[(found ^ bytes[i]) & 0xff];
     return ~found;
 }
@@ -168,7 +168,9 @@ inline sm_status read(const uint8_t* bytes, size_t size, Packed& packed) {
     packed.features = reader.number(1, kMost);
     const uint32_t models = reader.number(1, 64);
     const uint32_t expected = reader.number();
-    if (!reader.good() || checksum(bytes + size - reader.left(), reader.left()) != expected) return SM_CORRUPT;
+    if (!reader.good()) return SM_CORRUPT;
+    const size_t head = size - reader.left();
+    if (checksum(bytes + head, reader.left(), checksum(bytes, head - sizeof expected)) != expected) return SM_CORRUPT;
     for (uint32_t m = 0; m < models; ++m) {
         PackedModel model;
         if (!read_model(reader, packed, model)) return SM_CORRUPT;
