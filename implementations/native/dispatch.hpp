@@ -17,9 +17,18 @@ inline std::vector<std::string> levels() {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     // __builtin_cpu_supports also asks the operating system whether it saves the wide registers.
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    unsigned a = 0, b = 0, features = 0, d = 0;
+    const bool f16c = __get_cpuid(1, &a, &b, &features, &d) && features & bit_F16C;
+    const bool avx2 = f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    [[maybe_unused]] const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+#if defined(HAS_LEVEL_avx512_bf16)
+    if (vnni && __builtin_cpu_supports("avx512bf16")) found.push_back("avx512_bf16");
+#endif
+#if defined(HAS_LEVEL_avx512_vnni)
+    if (vnni) found.push_back("avx512_vnni");
+#endif
     if (avx512) found.push_back("avx512");
     if (avx2) found.push_back("avx2");
 #elif defined(__aarch64__)

@@ -1,16 +1,22 @@
-# add_kernel(<target> BINDING <binding.cpp> KERNEL <kernel.cpp>... HEADERS <h>...)
+# add_kernel(<target> BINDING <binding.cpp> KERNEL <kernel.cpp>... HEADERS <h>... [SOURCES <cpp>...] [LEVELS <level>...] [CONTRACT])
 #
 # Builds the nanobind module `_native` of the folder it is called in. Each KERNEL source is compiled once per dispatch level
 # with LEVEL defined (baseline, avx2, avx512, neon), into a namespace of that name; the binding picks one at run time.
-# Exact kernels: no FMA contraction, no fast-math, at every level.
+# SOURCES are compiled once, for every processor. LEVELS adds levels beyond those every kernel has: avx512_vnni, avx512_bf16.
+# Exact kernels: no FMA contraction, no fast-math, at every level. CONTRACT, for kernels whose parity is a bound, lets the compiler
+# fuse a product and a sum. The objects of SOURCES and KERNEL are left in <target>_objects, for a library without Python.
 set(NATIVE_HEADERS "${CMAKE_CURRENT_LIST_DIR}")
 
 function(add_kernel target)
-  cmake_parse_arguments(ARG "" "BINDING" "KERNEL;HEADERS" ${ARGN})
+  cmake_parse_arguments(ARG "CONTRACT" "BINDING" "KERNEL;HEADERS;SOURCES;LEVELS" ${ARGN})
+  set(contract -ffp-contract=off)
+  if(ARG_CONTRACT)
+    set(contract -ffp-contract=fast)
+  endif()
 
   # The hash of the sources travels in the module, so that a stale build can be told from a current one.
   # HARNESS_SOURCES lists what is hashed, in order, relative to this folder.
-  set(sources ${ARG_BINDING} ${ARG_KERNEL} ${ARG_HEADERS})
+  set(sources ${ARG_BINDING} ${ARG_KERNEL} ${ARG_HEADERS} ${ARG_SOURCES})
   file(GLOB shared RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}" CONFIGURE_DEPENDS "${NATIVE_HEADERS}/*")
   list(APPEND sources CMakeLists.txt ${shared})
   list(SORT sources)
@@ -37,8 +43,11 @@ function(add_kernel target)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
     set(levels baseline avx2 avx512)
     set(flags_baseline "")
-    set(flags_avx2 -mavx2 -mfma)
-    set(flags_avx512 -mavx2 -mfma -mavx512f -mavx512dq -mavx512bw -mavx512vl -mprefer-vector-width=512)
+    set(flags_avx2 -mavx2 -mfma -mf16c)
+    set(flags_avx512 ${flags_avx2} -mavx512f -mavx512dq -mavx512bw -mavx512vl -mprefer-vector-width=512)
+    set(flags_avx512_vnni ${flags_avx512} -mavx512vnni)
+    set(flags_avx512_bf16 ${flags_avx512_vnni} -mavx512bf16)
+    list(APPEND levels ${ARG_LEVELS})
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
     set(levels baseline neon)
     set(flags_baseline "")
@@ -47,14 +56,26 @@ function(add_kernel target)
     set(levels baseline)
     set(flags_baseline "")
   endif()
+  set(objects "")
+  if(ARG_SOURCES)
+    add_library(${target}_common OBJECT ${ARG_SOURCES})
+    target_include_directories(${target}_common PRIVATE "${NATIVE_HEADERS}" "${CMAKE_CURRENT_SOURCE_DIR}")
+    target_compile_options(${target}_common PRIVATE -ffp-contract=off)
+    list(APPEND objects $<TARGET_OBJECTS:${target}_common>)
+  endif()
   foreach(level IN LISTS levels)
     add_library(${target}_${level} OBJECT ${ARG_KERNEL})
     target_compile_definitions(${target}_${level} PRIVATE LEVEL=${level} "LEVEL_${level}=1")
     target_include_directories(${target}_${level} PRIVATE "${NATIVE_HEADERS}" "${CMAKE_CURRENT_SOURCE_DIR}")
-    target_compile_options(${target}_${level} PRIVATE -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off ${flags_${level}})
-    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_${level}>)
+    target_compile_options(${target}_${level} PRIVATE -O3 -fno-math-errno -fno-trapping-math ${contract} ${flags_${level}})
+    list(APPEND objects $<TARGET_OBJECTS:${target}_${level}>)
     target_compile_definitions(${target} PRIVATE "HAS_LEVEL_${level}=1")
+    if(ARG_SOURCES)
+      target_compile_definitions(${target}_common PRIVATE "HAS_LEVEL_${level}=1")
+    endif()
   endforeach()
+  target_sources(${target} PRIVATE ${objects})
+  set(${target}_objects ${objects} PARENT_SCOPE)
 
   # The folder of the package inside the wheel is the folder of the sources.
   file(RELATIVE_PATH package "${CMAKE_SOURCE_DIR}" "${CMAKE_CURRENT_SOURCE_DIR}")

@@ -1,0 +1,71 @@
+// What every dispatch level computes, and from what: numbers and pointers only. Templates of the standard library stay out of the
+// kernel, because an instance compiled for AVX-512 could be the one the linker keeps for everybody.
+#pragma once
+
+#include <cstdint>
+
+namespace small_models {
+
+// How weights lie in memory. The first four are the precisions of a packed file. fixed24 is float32 in three bytes: whole numbers of 24 bits
+// with a scale per row, whose error is at most 2^-24 of the row's largest weight, that of float32 sums themselves, in three quarters of the bytes.
+enum class Precision : int32_t { float32, bfloat16, float16, int8, fixed24 };
+enum class Activation : int32_t { tanh, relu, sigmoid, softmax };
+
+// Columns of a row that lie together in memory, so that one instruction can take them with one broadcast of the input.
+constexpr int group(Precision precision) { return precision == Precision::bfloat16 ? 2 : precision == Precision::int8 ? 4 : 1; }
+constexpr int element_bytes(Precision precision) {
+    return precision == Precision::float32 ? 4 : precision == Precision::fixed24 ? 3 : precision == Precision::int8 ? 1 : 2;
+}
+// Blocks of one float per row in front of a panel's weights: biases; fixed24: and scales; int8: and, for each input, scales and scales *
+// sums of the row.
+constexpr int constant_blocks(Precision precision, int inputs) {
+    return precision == Precision::int8 ? 1 + 2 * inputs : precision == Precision::fixed24 ? 2 : 1;
+}
+constexpr int kSlack = 64;  // bytes that may be read beyond the last weight
+
+// A layer's weights are one stream of panels in the order of use. A panel holds `vectors` * `lanes` rows: first their
+// constants, then the columns of the first input, then those of the second. A dense layer has one input, x; an LSTM a second one, its own last output, where it keeps state. The rows of an LSTM's
+// panel are the gates (input, forget, cell, output; without state: input, cell, output) of the same units.
+struct Layer {
+    const uint8_t* stream;
+    int32_t gates;  // 0: dense; 4: LSTM with state; 3: LSTM from the zero state, where the forget gate has nothing to forget
+    int32_t inputs, outputs;
+    Activation activation;
+    float *hidden, *cell;  // (padded outputs): the state
+};
+
+struct Piece {
+    const float* source;  // null: the features of the call
+    int32_t stride, first, count;
+};
+
+struct Model {
+    const Layer* layers;
+    const Piece* pieces;  // the input is these, one after another
+    int32_t layer_count, piece_count;
+    float* output;  // (batch, output_stride)
+    int32_t output_stride;
+};
+
+// Scratch is (batch, stride) floats each; `staged` is one frame's input in the form in which the kernel of a precision takes it.
+struct Program {
+    const Model* models;
+    int32_t model_count, stride, feature_count;
+    float *scratch[2];
+    uint8_t* staged;
+    int64_t staged_stride;  // bytes between frames
+    float* ranges;          // (batch, 2): int8: scale and minimum of a staged frame
+};
+
+// How a level lays out panels: the lanes of a vector, and the most vectors in a panel. A dense layer is cut into as many panels of
+// `panel` vectors as fit, then of halves of it; an LSTM into panels of panel / 4 vectors of units, then of one.
+struct Level {
+    const char* name;
+    int32_t lanes, panel;
+    // frames of `features` (frames, feature_count) through all enabled models; one function for each precision.
+    void (*run[5])(const Program& program, const float* features, int32_t frames, const uint8_t* enabled);
+    bool fixed24;  // whether unpacking three bytes is cheap enough to be worth their saving
+    void (*activate)(Activation activation, float* values, int32_t count);  // alone, so that its error can be measured; whole vectors
+};
+
+}  // namespace small_models

@@ -1,0 +1,81 @@
+// One vector register of floats at the level this file is compiled for. FMA is used where the level has it: results are the same from
+// run to run, and differ between levels by rounding.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#if defined(LEVEL_avx512) || defined(LEVEL_avx512_vnni) || defined(LEVEL_avx512_bf16)
+#define WIDE_512 1
+#elif defined(LEVEL_avx2)
+#define WIDE_256 1
+#endif
+
+namespace small_models::LEVEL {
+
+#if defined(WIDE_512)
+constexpr int kBytes = 64, kPanel = 8;
+#elif defined(WIDE_256)
+constexpr int kBytes = 32, kPanel = 4;
+#elif defined(__aarch64__)
+constexpr int kBytes = 16, kPanel = 8;
+#else
+constexpr int kBytes = 16, kPanel = 4;
+#endif
+constexpr int kLanes = kBytes / 4;
+
+typedef float F __attribute__((vector_size(kBytes)));
+typedef int32_t I __attribute__((vector_size(kBytes)));
+
+template <class V> inline V load(const void* from) {
+    V v;
+    std::memcpy(&v, from, sizeof v);
+    return v;
+}
+template <class V> inline void store(void* to, V v) { std::memcpy(to, &v, sizeof v); }
+inline F same(float value) { return value - F{}; }
+inline F pick(I mask, F yes, F no) { return (F)((mask & (I)yes) | (~mask & (I)no)); }
+
+#if defined(WIDE_512)
+inline F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+inline F least(F a, F b) { return _mm512_min_ps(a, b); }  // of NaN in b: NaN
+inline F most(F a, F b) { return _mm512_max_ps(a, b); }
+inline I rounded(F a) { return (I)_mm512_cvtps_epi32(a); }
+inline F to_float(I a) { return _mm512_cvtepi32_ps((__m512i)a); }
+#elif defined(WIDE_256)
+inline F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+inline F least(F a, F b) { return _mm256_min_ps(a, b); }
+inline F most(F a, F b) { return _mm256_max_ps(a, b); }
+inline I rounded(F a) { return (I)_mm256_cvtps_epi32(a); }
+inline F to_float(I a) { return _mm256_cvtepi32_ps((__m256i)a); }
+#elif defined(__x86_64__)
+inline F fma(F a, F b, F c) { return a * b + c; }
+inline F least(F a, F b) { return _mm_min_ps(a, b); }
+inline F most(F a, F b) { return _mm_max_ps(a, b); }
+inline I rounded(F a) { return (I)_mm_cvtps_epi32(a); }
+inline F to_float(I a) { return _mm_cvtepi32_ps((__m128i)a); }
+#elif defined(__aarch64__)
+inline F fma(F a, F b, F c) { return (F)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+inline F least(F a, F b) { return (F)vminq_f32((float32x4_t)a, (float32x4_t)b); }
+inline F most(F a, F b) { return (F)vmaxq_f32((float32x4_t)a, (float32x4_t)b); }
+inline I rounded(F a) { return (I)vcvtnq_s32_f32((float32x4_t)a); }
+inline F to_float(I a) { return __builtin_convertvector(a, F); }
+#else
+inline F fma(F a, F b, F c) { return a * b + c; }
+inline F least(F a, F b) { return pick(a < b, a, b); }
+inline F most(F a, F b) { return pick(a > b, a, b); }
+inline I rounded(F a) {
+    I found;
+    for (int i = 0; i < kLanes; ++i) found[i] = static_cast<int32_t>(__builtin_rintf(a[i]));
+    return found;
+}
+inline F to_float(I a) { return __builtin_convertvector(a, F); }
+#endif
+
+}  // namespace small_models::LEVEL

@@ -1,0 +1,196 @@
+// The weights of each precision: how a vector of them is loaded, and multiplied into the sums of its rows.
+//
+// A type gives: Word, the columns of a group of one input as they are staged; Taken, a vector of weights (lanes rows, a group of columns)
+// in registers; Spread, a word in every lane; Sum, the sums of `lanes` rows.
+#pragma once
+
+#include "kernel.hpp"
+#include "simd.hpp"
+
+namespace small_models::LEVEL {
+
+struct Float32 {
+    static constexpr Precision precision = Precision::float32;
+    using Word = float;
+    using Taken = F;
+    using Spread = F;
+    using Sum = F;
+    static Taken take(const uint8_t* weights) { return load<F>(weights); }
+    static Spread spread(Word word) { return same(word); }
+    static Sum add(Taken w, Spread x, Sum sum) { return fma(w, x, sum); }
+};
+
+// Numbers of 24 bits move to the upper three bytes of a word, and from there to floats, exactly; the scale knows of the factor 256.
+struct Fixed24 {
+    static constexpr Precision precision = Precision::fixed24;
+    using Word = float;
+    using Taken = F;
+    using Spread = F;
+    using Sum = F;
+    static Taken take(const uint8_t* weights) {
+#if defined(WIDE_512)
+        const __m512i quarters = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11), _mm512_loadu_si512(weights));
+        const __m512i places = _mm512_broadcast_i32x4(_mm_setr_epi8(-1, 0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11));
+        return _mm512_cvtepi32_ps(_mm512_shuffle_epi8(quarters, places));
+#elif defined(WIDE_256)
+        const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights))),
+                                                     _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 12)), 1);
+        const __m256i places = _mm256_broadcastsi128_si256(_mm_setr_epi8(-1, 0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11));
+        return _mm256_cvtepi32_ps(_mm256_shuffle_epi8(both, places));
+#else
+        I words;
+        for (int i = 0; i < kLanes; ++i) {
+            uint32_t bits;
+            std::memcpy(&bits, weights + 3 * i, 4);
+            words[i] = static_cast<int32_t>(bits << 8);
+        }
+        return to_float(words);
+#endif
+    }
+    static Spread spread(Word word) { return same(word); }
+    static Sum add(Taken w, Spread x, Sum sum) { return fma(w, x, sum); }
+};
+
+// Halves widen to floats exactly; the sums are those of float32.
+struct Float16 {
+    static constexpr Precision precision = Precision::float16;
+    using Word = float;
+    using Taken = F;
+    using Spread = F;
+    using Sum = F;
+    static Taken take(const uint8_t* weights) {
+#if defined(WIDE_512)
+        return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights)));
+#elif defined(WIDE_256)
+        return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights)));
+#elif defined(__aarch64__)
+        return (F)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const uint16_t*>(weights))));
+#else
+        // Exponent and fraction move up as they are; the factor 2^112 corrects the bias of the exponent, denormals included.
+        typedef uint16_t Short __attribute__((vector_size(8)));
+        const I bits = __builtin_convertvector(load<Short>(weights), I);
+        const F magnitude = (F)((bits & 0x7fff) << 13) * 5.192296858534828e+33f;
+        return (F)((I)magnitude | ((bits & 0x8000) << 16));
+#endif
+    }
+    static Spread spread(Word word) { return same(word); }
+    static Sum add(Taken w, Spread x, Sum sum) { return fma(w, x, sum); }
+};
+
+#if defined(LEVEL_avx512_bf16)
+// One instruction multiplies two columns: the input is rounded to bfloat16 too. Sums are float32, denormals count as 0.
+struct BFloat16 {
+    static constexpr Precision precision = Precision::bfloat16;
+    using Word = int32_t;
+    using Taken = __m512bh;
+    using Spread = __m512bh;
+    using Sum = F;
+    static Taken take(const uint8_t* weights) { return (__m512bh)_mm512_loadu_si512(weights); }
+    static Spread spread(Word word) { return (__m512bh)_mm512_set1_epi32(word); }
+    static Sum add(Taken w, Spread x, Sum sum) { return _mm512_dpbf16_ps(sum, w, x); }
+};
+#else
+// A bfloat16 is the upper half of a float: even columns lie in the lower halves of the words, odd ones in the upper.
+struct BFloat16 {
+    static constexpr Precision precision = Precision::bfloat16;
+    struct Word {
+        float even, odd;
+    };
+    struct Taken {
+        F even, odd;
+    };
+    using Spread = Taken;
+    using Sum = F;
+    static Taken take(const uint8_t* weights) {
+        const I both = load<I>(weights);
+        return {(F)(both << 16), (F)(both & static_cast<int32_t>(0xffff0000))};
+    }
+    static Spread spread(Word word) { return {same(word.even), same(word.odd)}; }
+    static Sum add(Taken w, Spread x, Sum sum) { return fma(w.odd, x.odd, fma(w.even, x.even, sum)); }
+};
+#endif
+
+#if defined(LEVEL_avx512_vnni) || defined(LEVEL_avx512_bf16)
+struct Int8 {
+    static constexpr Precision precision = Precision::int8;
+    using Word = int32_t;  // 4 unsigned bytes
+    using Taken = __m512i;
+    using Spread = __m512i;
+    using Sum = I;
+    static Taken take(const uint8_t* weights) { return _mm512_loadu_si512(weights); }
+    static Spread spread(Word word) { return _mm512_set1_epi32(word); }
+    static Sum add(Taken w, Spread x, Sum sum) { return (I)_mm512_dpbusd_epi32((__m512i)sum, x, w); }
+    static Sum plus(Sum a, Sum b) { return a + b; }
+    static F total(Sum sum) { return to_float(sum); }
+};
+#else
+// Without an instruction for bytes: products of 16 bits, in pairs of columns, each pair in a sum of 32 bits of its own. The sums are
+// the same whole numbers.
+struct Int8 {
+    static constexpr Precision precision = Precision::int8;
+    using Word = int64_t;  // 4 numbers of 16 bits
+    typedef int16_t S __attribute__((vector_size(kBytes)));
+    struct Taken {
+        S low, high;
+    };
+    using Spread = S;
+    struct Sum {
+        I low, high;
+    };
+    static Spread spread(Word word) {
+        typedef int64_t L __attribute__((vector_size(kBytes)));
+        return (S)(word - L{});
+    }
+#if defined(WIDE_512)
+    static Taken take(const uint8_t* weights) {
+        const auto* from = reinterpret_cast<const __m256i*>(weights);
+        return {(S)_mm512_cvtepi8_epi16(_mm256_loadu_si256(from)), (S)_mm512_cvtepi8_epi16(_mm256_loadu_si256(from + 1))};
+    }
+    static I pairs(S a, S b) { return (I)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
+#elif defined(WIDE_256)
+    static Taken take(const uint8_t* weights) {
+        const auto* from = reinterpret_cast<const __m128i*>(weights);
+        return {(S)_mm256_cvtepi8_epi16(_mm_loadu_si128(from)), (S)_mm256_cvtepi8_epi16(_mm_loadu_si128(from + 1))};
+    }
+    static I pairs(S a, S b) { return (I)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
+#elif defined(__x86_64__)
+    static Taken take(const uint8_t* weights) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights));  // a byte in the upper half, shifted down with its sign
+        return {(S)_mm_srai_epi16(_mm_unpacklo_epi8(bytes, bytes), 8), (S)_mm_srai_epi16(_mm_unpackhi_epi8(bytes, bytes), 8)};
+    }
+    static I pairs(S a, S b) { return (I)_mm_madd_epi16((__m128i)a, (__m128i)b); }
+#elif defined(__aarch64__)
+    static Taken take(const uint8_t* weights) {
+        const int8x16_t bytes = vld1q_s8(reinterpret_cast<const int8_t*>(weights));
+        return {(S)vmovl_s8(vget_low_s8(bytes)), (S)vmovl_high_s8(bytes)};
+    }
+    static I pairs(S a, S b) {
+        const int16x8_t x = (int16x8_t)a, y = (int16x8_t)b;
+        return (I)vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));
+    }
+#else
+    static Taken take(const uint8_t* weights) {
+        Taken taken;
+        for (int i = 0; i < kBytes / 2; ++i) taken.low[i] = static_cast<int8_t>(weights[i]);
+        for (int i = 0; i < kBytes / 2; ++i) taken.high[i] = static_cast<int8_t>(weights[kBytes / 2 + i]);
+        return taken;
+    }
+    static I pairs(S a, S b) {
+        I found;
+        for (int i = 0; i < kLanes; ++i) found[i] = a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1];
+        return found;
+    }
+#endif
+    static Sum add(Taken w, Spread x, Sum sum) { return {sum.low + pairs(w.low, x), sum.high + pairs(w.high, x)}; }
+    static Sum plus(Sum a, Sum b) { return {a.low + b.low, a.high + b.high}; }
+    static F total(Sum sum) {
+        int32_t pairs[2 * kLanes], rows[kLanes];
+        store(pairs, sum.low);
+        store(pairs + kLanes, sum.high);
+        for (int i = 0; i < kLanes; ++i) rows[i] = pairs[2 * i] + pairs[2 * i + 1];
+        return to_float(load<I>(rows));
+    }
+};
+#endif
+
+}  // namespace small_models::LEVEL
