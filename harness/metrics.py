@@ -102,7 +102,7 @@ def metrics_of(records: Sequence[Record]) -> dict[str, Value]:
     if not good:
         return {}
     found: dict[str, Value] = {name: _over(good, function) for name, function in _PER_LAUNCH.items()}
-    calls = [sorted(record.samples.calls) for record in good if record.samples.calls]
+    calls = [_ordered(record.samples.calls) for record in good if record.samples.calls]
     found |= {name: _percentile(calls, share) for name, share in PERCENTILES.items()}
     return found | _parity(good)
 
@@ -166,7 +166,12 @@ def _percentile(launches: Sequence[Sequence[float]], share: float) -> Value:
     calls, needed = sum(map(len, launches)), stats.calls_needed(share)
     if calls < needed:
         return Absent(f"{calls} calls were timed one by one, {share * 100:g} % needs {needed}")
-    return _interval([stats.quantile(launch, share) for launch in launches])
+    return _interval([stats.quantile_of_sorted(launch, share) for launch in launches])
+
+
+def _ordered(values: Sequence[float]) -> list[float]:
+    """Ascending; all NaN where one is, which has no place in an order."""
+    return [math.nan] * len(values) if any(map(math.isnan, values)) else sorted(values)
 
 
 def _parity(records: Sequence[Record]) -> dict[str, Value]:
@@ -223,9 +228,9 @@ def _growth(record: Record) -> float | str:
 
 
 def _limit_share(record: Record) -> float | str:
-    seconds = _seconds(record)
     if record.floor is None:
         return "no work model, or this machine's ceilings are not measured yet (harness machine --limits)"
+    seconds = _seconds(record)
     return seconds if isinstance(seconds, str) else record.floor.seconds / seconds
 
 
@@ -261,7 +266,7 @@ def _speedups_of(own: Key, launches: Sequence[Record], series: Mapping[Key, Sequ
 def _speedup(launches: Sequence[Record], name: str, candidates: Sequence[Sequence[Record]]) -> Value:
     # A reference may have variants (a float64 truth): the plain one is the base.
     plain = [bases for bases in candidates if not bases[0].variant] or candidates
-    fastest = min(plain, key=_median_seconds)
+    fastest = min(plain, key=_median_seconds) if len(plain) > 1 else plain[0]
     by_launch = {record.launch: record for record in fastest}
     ratios = []
     for record in launches:
