@@ -76,8 +76,9 @@ def repository(tmp_path):
     return made
 
 
+@pytest.mark.long
 def test_a_plugin_that_became_slower_is_named_first_by_how_much_and_how_to_see_it(repository, tmp_path):
-    slow = "import time\ndef gain(x):\n    end = time.process_time() + 5e-4\n    while time.process_time() < end: pass\n    return x * 2.\n"
+    slow = "import time\ndef gain(x):\n    end = time.process_time() + 5e-5\n    while time.process_time() < end: pass\n    return x * 2.\n"
     repository.write("src/acme_gain/kernel.py", slow)
     code, said, summary, output = step(repository, tmp_path)
     assert code == 1, said
@@ -87,7 +88,7 @@ def test_a_plugin_that_became_slower_is_named_first_by_how_much_and_how_to_see_i
     (error, *_) = [line for line in said.splitlines() if line.startswith("::error") and "seconds_per_call" in line]
     assert error.startswith("::error title=acme_gain.fast")
     assert "slower: " in error
-    assert "over 3 launches, margin 1.00%25" in error
+    assert " launches, margin 1.00%25" in error
     assert error.endswith(f"%0Areproduce: {again}")
     head, *causes = summary.splitlines()[:6]
     assert head.startswith("**fail (regression)")
