@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +77,7 @@ def judge(options: argparse.Namespace) -> int:
         sys.stderr.write(f"harness: nothing is recorded in {context.store.folder}; `harness run` measures\n")
         return INCOMPLETE
     plan, records = context.store.read(options.names[0] if options.names else sessions[-1])
+    gc.freeze()  # a session can hold a million objects, none of them garbage: not to be looked through while they are judged
     verdicts = context.judge(plan, records, context.targets(plan) if plan else (), rejudge=options.profile is not None, stored=True)
     terminal.render(verdicts, screen)
     return conclude(options, verdicts)

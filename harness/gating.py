@@ -11,14 +11,13 @@ from harness.commands import alone, conclude, context_of, not_kept, told
 if TYPE_CHECKING:
     from harness.gate.session import Sides
 
-INVALID = 4
-
 
 def gate(options: argparse.Namespace) -> int:
     """Has anything become worse since a commit?"""
     from harness.gate import door
     from harness.gate.sides import BuildFailed
     from harness.report.console import progress, say
+    from harness.verdict import Problem, Verdicts
 
     asked.check_gate(options)
     asked.check_files(options)
@@ -35,8 +34,9 @@ def gate(options: argparse.Namespace) -> int:
         with progress("building") as show:
             built = door.build_sides(options.base, show)
     except BuildFailed as failure:
-        say(f"nothing can be compared: {failure}")
-        return INVALID
+        message = f"nothing can be compared: {failure}"
+        say(message)
+        return conclude(options, Verdicts(None, (), (Problem("invalid", message),)))
     return door.enter(built, options.arguments)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -79,7 +78,7 @@ SPEEDUP = "speedup_over_"
 LOW_QUANTILE = 0.25
 """Of many short blocks a low quantile repeats best: interruptions only ever add time."""
 
-_PERCENTILES = {
+PERCENTILES = {
     "latency_p50_seconds": 0.5,
     "latency_p95_seconds": 0.95,
     "latency_p99_seconds": 0.99,
@@ -96,7 +95,7 @@ def about(name: str) -> About:
 
 def key(item: Record | Planned) -> Key:
     """Which line of the expected set a record belongs to."""
-    return (item.component, item.row, item.case, json.dumps(dict(item.settings), sort_keys=True))
+    return (item.component, item.row, item.case, item.settings_text)
 
 
 def metrics_of(records: Sequence[Record]) -> dict[str, Value]:
@@ -105,7 +104,8 @@ def metrics_of(records: Sequence[Record]) -> dict[str, Value]:
     if not good:
         return {}
     found: dict[str, Value] = {name: _over(good, function) for name, function in _PER_LAUNCH.items()}
-    found |= {name: _percentile(good, share) for name, share in _PERCENTILES.items()}
+    calls = [_ordered(record.samples.calls) for record in good if record.samples.calls]
+    found |= {name: _percentile(calls, share) for name, share in PERCENTILES.items()}
     return found | _parity(good)
 
 
@@ -147,25 +147,6 @@ def floor_value(name: str, records: Iterable[Record]) -> float | None:
     return None
 
 
-def seconds_by_round(blocks: Iterable[Block], clock: Clock = "wall") -> dict[int, float]:
-    """Seconds per call in each quiet round of one launch; several blocks of one round count as one long block."""
-    blocks = tuple(blocks)
-    if len({block.round for block in blocks}) == len(blocks):  # as measured: asked for ten times per record
-        times = [block.wall_seconds for block in blocks] if clock == "wall" else [block.cpu_seconds for block in blocks]
-        return {b.round: time / b.calls for b, time in zip(blocks, times, strict=True) if b.quiet and time > 0 and b.calls > 0}
-    seconds: dict[int, float] = {}
-    calls: dict[int, int] = {}
-    spoiled = set()
-    for block in blocks:
-        number = block.round
-        seconds[number] = seconds.get(number, 0.0) + (block.wall_seconds if clock == "wall" else block.cpu_seconds)
-        calls[number] = calls.get(number, 0) + block.calls
-        if not block.quiet:
-            spoiled.add(number)
-    # A clock too coarse for a block reads 0: that is no time.
-    return {number: total / calls[number] for number, total in seconds.items() if total > 0 and calls[number] > 0 and number not in spoiled}
-
-
 def rejected_share(blocks: Sequence[Block]) -> float:
     """The share of blocks that noise spoiled, 0 to 1; 0 without blocks."""
     return sum(not block.quiet for block in blocks) / len(blocks) if blocks else 0.0
@@ -183,12 +164,16 @@ def _interval(values: Sequence[float]) -> Value:
     return Absent(f"a launch recorded {strange[0]}, which is no measurement") if strange else stats.over_launches(values)
 
 
-def _percentile(records: Sequence[Record], share: float) -> Value:
-    launches = [record.samples.calls for record in records if record.samples.calls]
+def _percentile(launches: Sequence[Sequence[float]], share: float) -> Value:
     calls, needed = sum(map(len, launches)), stats.calls_needed(share)
     if calls < needed:
         return Absent(f"{calls} calls were timed one by one, {share * 100:g} % needs {needed}")
-    return _interval([stats.quantile(launch, share) for launch in launches])
+    return _interval([stats.quantile_of_sorted(launch, share) for launch in launches])
+
+
+def _ordered(values: Sequence[float]) -> list[float]:
+    """Ascending; all NaN where one is, which has no place in an order."""
+    return [math.nan] * len(values) if any(map(math.isnan, values)) else sorted(values)
 
 
 def _parity(records: Sequence[Record]) -> dict[str, Value]:
@@ -212,7 +197,7 @@ def _seconds(record: Record, clock: Clock = "wall") -> float | str:
     blocks = record.samples.blocks
     if not blocks:
         return "no blocks of calls were timed"
-    quiet = seconds_by_round(blocks, clock)
+    quiet = record.samples.wall_by_round if clock == "wall" else record.samples.cpu_by_round
     if not quiet:
         return f"the machine was busy: no quiet round in {len(blocks)} blocks"
     return stats.quantile(list(quiet.values()), LOW_QUANTILE)
@@ -245,9 +230,9 @@ def _growth(record: Record) -> float | str:
 
 
 def _limit_share(record: Record) -> float | str:
-    seconds = _seconds(record)
     if record.floor is None:
         return "no work model, or this machine's ceilings are not measured yet (harness machine --limits)"
+    seconds = _seconds(record)
     return seconds if isinstance(seconds, str) else record.floor.seconds / seconds
 
 
@@ -284,12 +269,12 @@ def _speedups_of(own: Key, launches: Sequence[Record], series: Mapping[Key, Sequ
 def _speedup(launches: Sequence[Record], name: str, candidates: Sequence[Sequence[Record]]) -> Value:
     # A reference may have variants (a float64 truth): the plain one is the base.
     plain = [bases for bases in candidates if not bases[0].variant] or candidates
-    fastest = min(plain, key=_median_seconds)
+    fastest = min(plain, key=_median_seconds) if len(plain) > 1 else plain[0]
     by_launch = {record.launch: record for record in fastest}
     ratios = []
     for record in launches:
         base = by_launch.get(record.launch)
-        logs = stats.paired_log_ratios(seconds_by_round(base.samples.blocks), seconds_by_round(record.samples.blocks)) if base else []
+        logs = stats.paired_log_ratios(base.samples.wall_by_round, record.samples.wall_by_round) if base else []
         if logs:
             ratios.append(math.exp(stats.median(logs)))
     return _interval(ratios) if ratios else Absent(f"no quiet round in common with {name}")

@@ -135,6 +135,9 @@ def _one(name: str, reference: Any, candidate: Any, parity: Parity, *, exact: Pa
     match parity:
         case Identical():
             same = reference.dtype == candidate.dtype and measured["differing"] == 0
+            if same and (signs := _signs_differ(reference, candidate)) is not None:
+                where = signs
+                return result(False, measured, where, f"{name} is not identical{at()} (zeros of another sign)")
             why = at() if reference.dtype == candidate.dtype else f": dtype {candidate.dtype} vs {reference.dtype}"
             return result(same, measured, where, f"{name} is not identical{why} ({measured['differing']:.0f} of {reference.size} differ)")
         case Close(max_abs, max_rel, _):
@@ -176,6 +179,16 @@ def _difference(reference: np.ndarray, candidate: np.ndarray) -> np.ndarray:
     difference = np.where(same, 0.0, difference)
     result: np.ndarray = np.where(np.isnan(difference), np.inf, difference)
     return result
+
+
+def _signs_differ(reference: np.ndarray, candidate: np.ndarray) -> tuple[int, ...] | None:
+    """Where equal values have other bits: the index of a zero of the other sign, or None. Every NaN is as good as another."""
+    if reference.dtype.kind not in "fc" or not reference.size:
+        return None
+    other: np.ndarray = np.zeros(reference.shape, bool)
+    for one, two in ((reference.real, candidate.real), (reference.imag, candidate.imag)):
+        other |= (np.signbit(one) != np.signbit(two)) & ~np.isnan(one)
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(other)), other.shape)) if other.any() else None
 
 
 def _metric(metric: Metric, reference: np.ndarray, candidate: np.ndarray, inputs: Inputs) -> tuple[float | None, str]:

@@ -49,7 +49,7 @@ class Measured:
             beside = [item for item in self.plan.planned if item in wanted or (item.role != "optimized" and item.case in cases)]
             rows = tuple(item for item in beside if item.component == component)
             plan = dataclasses.replace(self.plan, session=f"{self._run}-{component}", planned=rows)
-            with self._alone(fcntl.LOCK_EX), lock.measuring():
+            with self.alone():
                 if plan.session in self.context.store.sessions():
                     stored, records = self.context.store.read(plan.session)
                     self._timed[component] = self._verdicts(stored, records, self.targets)
@@ -82,6 +82,12 @@ class Measured:
             timed=timed,
             floor=limits.floor(ceilings) if ceilings else None,
         )
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Times are taken while nothing else of this user is measured; Busy (a usage error) says who measures."""
+        with self._alone(fcntl.LOCK_EX), lock.measuring():
+            yield
 
     @contextlib.contextmanager
     def _alone(self, how: int) -> Iterator[None]:
@@ -191,7 +197,7 @@ def benchmark(measured: Measured, planned: Planned) -> Callable[..., None]:
         registry = measured.context.registry
         implementation = registry.implementations(planned.component)[planned.implementation]
         inputs = registry.components[planned.component].case(planned.case).make(0)
-        with implementation.load(Settings().merged(planned.settings)) as run:
+        with measured.alone(), implementation.load(Settings().merged(planned.settings)) as run:
             # Node ids tell items apart, pytest-benchmark shows names: what may be compared is one group.
             benchmark.name, benchmark.group = planned.row, f"{planned.component} on {planned.case}"
             benchmark(_whole(run), inputs)

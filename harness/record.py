@@ -5,8 +5,10 @@ Everything before a Record touches the machine; everything after it is pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from harness.parity import ParityResult
@@ -62,6 +64,35 @@ class Samples:
     device_peak_bytes: int | None = None
     produced: float | None = None
     weight_bytes: int | None = None
+
+    @cached_property
+    def wall_by_round(self) -> Mapping[int, float]:
+        """Wall seconds per call in each quiet round; asked for ten times per record."""
+        return seconds_by_round(self.blocks, "wall")
+
+    @cached_property
+    def cpu_by_round(self) -> Mapping[int, float]:
+        """Processor seconds per call in each quiet round."""
+        return seconds_by_round(self.blocks, "cpu")
+
+
+def seconds_by_round(blocks: Iterable[Block], clock: Literal["wall", "cpu"] = "wall") -> dict[int, float]:
+    """Seconds per call in each quiet round of one launch; several blocks of one round count as one long block."""
+    blocks = tuple(blocks)
+    if len({block.round for block in blocks}) == len(blocks):  # as measured
+        times = [block.wall_seconds for block in blocks] if clock == "wall" else [block.cpu_seconds for block in blocks]
+        return {b.round: time / b.calls for b, time in zip(blocks, times, strict=True) if b.quiet and time > 0 and b.calls > 0}
+    seconds: dict[int, float] = {}
+    calls: dict[int, int] = {}
+    spoiled = set()
+    for block in blocks:
+        number = block.round
+        seconds[number] = seconds.get(number, 0.0) + (block.wall_seconds if clock == "wall" else block.cpu_seconds)
+        calls[number] = calls.get(number, 0) + block.calls
+        if not block.quiet:
+            spoiled.add(number)
+    # A clock too coarse for a block reads 0: that is no time.
+    return {number: total / calls[number] for number, total in seconds.items() if total > 0 and calls[number] > 0 and number not in spoiled}
 
 
 @dataclass(frozen=True)
@@ -133,6 +164,11 @@ class Record:
         """Key of a series: component, row, case, settings digest, machine."""
         return (self.component, self.row, self.case, Settings(**_tuples(self.settings)).digest(), self.machine)
 
+    @cached_property
+    def settings_text(self) -> str:
+        """The settings in canonical JSON; asked for four times per record."""
+        return _canonical(self.settings)
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -150,6 +186,11 @@ class Planned:
     @property
     def row(self) -> str:
         return label(self.implementation, self.variant)
+
+    @cached_property
+    def settings_text(self) -> str:
+        """The settings in canonical JSON."""
+        return _canonical(self.settings)
 
 
 @dataclass(frozen=True)
@@ -189,6 +230,10 @@ class Plan:
     left_out: tuple[LeftOut, ...] = ()
     origin: Origin | None = None
     schema: int = SCHEMA
+
+
+def _canonical(settings: Mapping[str, Any]) -> str:
+    return json.dumps(dict(settings), sort_keys=True)
 
 
 def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:

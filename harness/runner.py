@@ -59,8 +59,8 @@ class Runner:
     ) -> dict[str, Any]:
         """Import the implementation and enter its load(), timed together. `files`: all that was loaded of its package.
 
-        slowdown: what is added to what is measured from here on, to the time of "load", "cold", "block" and "calls", to the peak
-        of "bytes": a share of its own cost, and an amount in seconds or bytes.
+        slowdown: what is added to what is measured from here on, to the time of "load", "cold", "block" and "calls", to the slowest
+        of the calls ("tail") in place of that, to the peak of "bytes": a share of its own cost, and an amount in seconds or bytes.
         """
         if affinity:
             _pin(affinity)
@@ -82,8 +82,10 @@ class Runner:
             raise TypeError(f"load() must give a function run(inputs), found {type(self._run).__name__}")
         self._implementation = found
         self._unused = origin.unused([found.requires.native] if found.requires.native else [])  # before its hash is asked for
-        watches = (_stopwatch(found.clock, shares.get(of)) for of in ("block", "calls", "cold"))
-        self._watch, self._calls_watch, self._cold_watch = watches
+        self._watch, self._cold_watch = (_stopwatch(found.clock, shares.get(of)) for of in ("block", "cold"))
+        # Latencies are judged on the wall clock, whatever the clock of the implementation.
+        latency = "wall" if found.clock == "cpu" else found.clock
+        self._calls_watch = _stopwatch(latency, shares.get("calls"), shares.get("tail"))
         self._added_bytes = shares.get("bytes", (0.0, 0.0))
         # The frameworks' own objects stay: a full collection of them in the middle of a block is not the implementation's cost.
         gc.collect()
@@ -329,8 +331,8 @@ def _native_hash(found: Implementation) -> str:
     return native_hash(found.requires.native) if found.requires.native else ""
 
 
-def _stopwatch(name: str, added: tuple[float, float] | None) -> clock.Stopwatch:
-    return clock.SlowedStopwatch(name, *added) if added else clock.Stopwatch(name)
+def _stopwatch(name: str, added: tuple[float, float] | None, tail: tuple[float, float] | None = None) -> clock.Stopwatch:
+    return clock.SlowedStopwatch(name, *added, tail) if added else clock.Stopwatch(name)
 
 
 def _files(package: str) -> list[str]:

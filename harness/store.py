@@ -160,20 +160,27 @@ def _expect(value: Any, right: bool, what: str) -> Any:
 def _object(kind: Any) -> Callable[[Any], Any]:
     hints = typing.get_type_hints(kind)
     decoders = {name: _decoder(hint) for name, hint in hints.items()}
+    exact = {name: hint for name, hint in hints.items() if hint in (int, float, bool, str)}
     fields = dataclasses.fields(kind)
     needed = {f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING}
     # A frozen dataclass sets its fields one by one, at a microsecond each: a session has a million of them.
     plain = all(f.default_factory is dataclasses.MISSING for f in fields) and not hasattr(kind, "__post_init__")
     defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+    # Most of them are blocks: of plain numbers, and as they were written. What was read is then their very content.
+    names, simple = list(hints), tuple(hints.values()) if plain and set(hints.values()) <= {int, float, bool, str} else None
 
     def decode(value: Any) -> Any:
+        if simple is not None and type(value) is dict and tuple(map(type, value.values())) == simple and list(value) == names:
+            made = object.__new__(kind)
+            object.__setattr__(made, "__dict__", value)
+            return made
         if type(value) is not dict:
             raise TypeError(f"expected an object for {kind.__name__}, found {type(value).__name__}")
-        if unknown := value.keys() - decoders.keys():
-            raise TypeError(f"{kind.__name__} has no field {sorted(unknown)}")
+        if not value.keys() <= decoders.keys():
+            raise TypeError(f"{kind.__name__} has no field {sorted(value.keys() - decoders.keys())}")
         if not needed <= value.keys():
             raise TypeError(f"{kind.__name__} lacks {', '.join(sorted(needed - value.keys()))}")
-        found = {name: decoders[name](item) for name, item in value.items()}
+        found = {name: item if type(item) is exact.get(name) else decoders[name](item) for name, item in value.items()}
         if not plain:
             return kind(**found)
         made = object.__new__(kind)

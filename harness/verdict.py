@@ -49,7 +49,8 @@ class Row:
     """All that is known of one row on one case.
 
     launches: how many measured it. missing: fewer than planned left a record. metrics: times are absent where parity did not
-    pass. parity: the results per output of the first launch that failed, else of the last.
+    pass. parity: the results per output of the first launch that failed, else of the last. notes: what its launches had to say
+    beside what they measured (child processes that work for it, a process that did not end well).
     """
 
     planned: Planned
@@ -61,6 +62,7 @@ class Row:
     unit: str = ""
     build: Build | None = None
     floor: Floor | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def state(self) -> State:
@@ -123,7 +125,7 @@ def judge(
         series.setdefault(key(record), []).append(record)
     ratios, bounds = speedups(own), in_force(targets, profiles)
     rows = tuple(_row(item, series[key(item)], ratios.get(key(item), {}), bounds, installed) for item in plan.planned)
-    notes = (*unjudged(plan, bounds), *_unplanned(plan, records), *(installed.notes(plan, own) if installed else ()))
+    notes = (*unjudged(plan, bounds), *_unplanned(plan, records), *_devices(own), *(installed.notes(plan, own) if installed else ()))
     return Verdicts(plan, rows, _problems(plan, series), notes)
 
 
@@ -189,8 +191,14 @@ def _row(
     shown = [*wanting, *reversed([record.parity for record in records if record.parity]), ()]
     return Row(
         item, (ran, same, *(judged or (Answer("target", "no target"),))), metrics, shown[0], len({r.launch for r in measured}), missing,
-        first.unit if first else "", first.build if first else None, first.floor if first else None,
+        first.unit if first else "", first.build if first else None, first.floor if first else None, _noted(records),
     )  # fmt: skip
+
+
+def _noted(records: Sequence[Record]) -> tuple[str, ...]:
+    """What the launches noted, once each."""
+    given = [record.state.get("notes") for record in records]
+    return tuple(dict.fromkeys(str(note) for notes in given if isinstance(notes, list | tuple) for note in notes))
 
 
 def _outdated(item: Planned, records: Sequence[Record], installed: Installed) -> tuple[Answer, bool] | None:
@@ -323,6 +331,22 @@ def unjudged(plan: Plan, targets: Iterable[Target]) -> list[str]:
             reason = reasons[0] if reasons else "no planned row has its case, implementation and settings"
             notes.append(f"target not judged: {target.component} {target.words} ({target.origin}): {reason}")
     return notes
+
+
+def _devices(records: Iterable[Record]) -> list[str]:
+    """Which rows are timed until a device has finished, and how."""
+    names: dict[str, dict[str, None]] = {}
+    for record in records:
+        if record.clock in _DEVICE_CLOCKS:
+            names.setdefault(record.clock, {})[f"{record.component}.{record.row}"] = None
+    return [f"{_DEVICE_CLOCKS[clock]}: {', '.join(of)}" for clock, of in names.items()]
+
+
+_DEVICE_CLOCKS = {
+    "cuda": "timed by events of the GPU, until all its streams have finished (a busy host that wakes up late does not count)",
+    "mlx": "timed on the wall clock until MLX has finished (its work is queued, and processor time does not show it)",
+    "mps": "timed on the wall clock until the GPU has finished (its work is queued, and processor time does not show it)",
+}
 
 
 def _unplanned(plan: Plan, records: Iterable[Record]) -> list[str]:

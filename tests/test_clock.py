@@ -61,7 +61,7 @@ def test_replacing_the_modules_names_does_not_reach_a_running_stopwatch(monkeypa
     assert watch.elapsed().wall_ns >= 1e6
 
 
-@pytest.mark.parametrize(("clock", "package"), [("cuda", "torch"), ("mps", "torch"), ("mlx", "mlx.core")])
+@pytest.mark.parametrize(("clock", "package"), [("mps", "torch"), ("mlx", "mlx.core")])
 def test_a_device_clock_waits_before_each_reading(clock: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
@@ -76,6 +76,91 @@ def test_a_device_clock_waits_before_each_reading(clock: str, package: str, monk
     assert len(calls) == 1
     assert watch.elapsed().wall_ns >= 2e6
     assert len(calls) == 2
+
+
+class Gpu:
+    """torch.cuda of a device whose time is told by hand: work is given to streams and done in the order of its end."""
+
+    def __init__(self) -> None:
+        self.now = 0.0  # milliseconds
+        self.streams = {"current": 0.0, "other": 0.0}
+        self.late = 0.0  # milliseconds after an event at which the host wakes up
+
+    def work(self, stream: str, milliseconds: float) -> None:
+        self.streams[stream] = max(self.now, self.streams[stream]) + milliseconds
+
+    def synchronize(self) -> None:
+        end = max(self.streams.values())
+        if end > self.now:
+            time.sleep((end - self.now) / 1000)
+            self.now = end
+
+    def Event(self, *, enable_timing: bool) -> "Event":
+        assert enable_timing
+        return Event(self)
+
+
+class Event:
+    def __init__(self, gpu: Gpu) -> None:
+        self.gpu, self.at = gpu, -1.0
+
+    def record(self) -> None:
+        self.at = max(self.gpu.now, self.gpu.streams["current"])
+
+    def synchronize(self) -> None:
+        self.gpu.now = max(self.gpu.now, self.at) + self.gpu.late
+
+    def elapsed_time(self, other: "Event") -> float:
+        return other.at - self.at
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
+    made = Gpu()
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=made))
+    return made
+
+
+def test_cuda_is_timed_by_the_devices_own_events(gpu: Gpu) -> None:
+    gpu.work("current", 3.0)  # given before: not of what is timed
+    watch = Stopwatch("cuda")
+    watch.start()
+    gpu.work("current", 5.0)
+    assert watch.elapsed().wall_ns == 5_000_000
+    gpu.work("current", 2.5)
+    assert watch.elapsed().wall_ns == 7_500_000
+    watch.start()
+    assert watch.elapsed().wall_ns == 0
+
+
+def test_a_host_that_wakes_up_late_does_not_count(gpu: Gpu) -> None:
+    watch = Stopwatch("cuda")
+    watch.start()
+    gpu.work("current", 1.0)
+    gpu.late = 20.0
+    assert watch.elapsed().wall_ns == 1_000_000
+
+
+def test_work_on_another_stream_counts(gpu: Gpu) -> None:
+    watch = Stopwatch("cuda")
+    watch.start()
+    gpu.work("current", 1.0)
+    gpu.work("other", 20.0)
+    assert watch.elapsed().wall_ns == 20_000_000
+
+
+def test_a_slowed_stopwatch_works_on_until_the_events_say_so(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Event.record
+
+    def tick(self: Event) -> None:
+        self.gpu.now += 0.1
+        record(self)
+
+    watch = SlowedStopwatch("cuda", 0.5)
+    watch.start()
+    gpu.work("current", 10.0)
+    monkeypatch.setattr(Event, "record", tick)
+    assert watch.elapsed().wall_ns == pytest.approx(15e6, rel=0.05)
 
 
 def test_mlx_really_synchronizes() -> None:
@@ -119,6 +204,16 @@ def test_a_slowed_stopwatch_adds_its_share_each_time_it_is_asked(clock: str, rea
         assert second <= outside
         if clock == "cpu":
             assert second < 40e6
+
+
+def test_the_tail_is_slowed_by_a_share_of_its_own() -> None:
+    watch, took = SlowedStopwatch("cpu", 0.1, tail=(1.0, 0.0)), []
+    for number in range(60):
+        watch.start()
+        busy(0.004 if number == 59 else 0.0005)
+        took.append(watch.elapsed().cpu_ns)
+    assert took[59] >= 8e6
+    assert sum(each < 1e6 for each in took[:59]) > 45
 
 
 def test_without_a_share_nothing_is_added() -> None:

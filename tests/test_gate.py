@@ -59,6 +59,19 @@ def test_sides_run_their_own_files_and_records_are_kept(repository, tmp_path):
     assert len({len(file) for _, file in files}) == 1
 
 
+@pytest.mark.long
+def test_calls_that_are_slow_now_and_then_are_seen_in_the_99_percent_latency(repository, tmp_path):
+    selftest.demand(repository, defect="rarely_slow")
+    code, report, said = gate(repository, tmp_path, "--case", "10us")
+    selftest.demand(repository)
+    answers = {a["metric"]: a for row in report["rows"] for a in row["answers"] if a["question"] == "regression"}
+    assert code == 1, said
+    assert answers["latency_p99_seconds"]["state"] == "fail"
+    assert answers["latency_p99_seconds"]["value"]["low"] > 0.2
+    assert answers["latency_p95_seconds"]["state"] != "fail"
+    assert "99.9 % latency: 1000 of 2995" in said
+
+
 def test_a_budget_that_ends_is_never_green(repository, tmp_path):
     selftest.demand(repository)
     code, report, said = gate(repository, tmp_path, "--budget", "0.001")

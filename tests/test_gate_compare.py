@@ -15,6 +15,7 @@ from harness.gate.inventory import Entry
 from harness.gate.margins import Margins
 from harness.gate.sides import Side
 from harness.record import Timing
+from harness.report.view import notes
 from harness.stats import Interval
 from harness.targets import Target
 from harness.verdict import exit_code
@@ -38,7 +39,8 @@ def slowed(one):
         return (1 + share) * value + amount
 
     load, cold = (Timing(*(more(of, t) for t in dataclasses.astuple(getattr(one.samples, of)))) for of in ("load", "cold"))
-    calls = tuple(more("calls", call) for call in one.samples.calls)
+    slowest = sorted(one.samples.calls)[int(0.97 * len(one.samples.calls))]
+    calls = tuple(more("tail" if call > slowest else "calls", call) for call in one.samples.calls)
     samples = dataclasses.replace(one.samples, load=load, cold=cold, calls=calls, peak_bytes=round(more("bytes", one.samples.peak_bytes)))
     return dataclasses.replace(one, samples=samples)
 
@@ -56,7 +58,9 @@ def judged(records, fresh=(), targets=(), alone=None, **fields):
 
 def test_each_launch_gives_one_log_ratio_for_every_metric_that_was_measured():
     found = series_of(launches({HEAD: 1.2}))
-    assert set(found) == {"seconds_per_call", "latency_p95_seconds", "cold_seconds", "load_seconds", "peak_bytes"}
+    assert set(found) == {
+        "seconds_per_call", "latency_p50_seconds", "latency_p95_seconds", "cold_seconds", "load_seconds", "peak_bytes",
+    }  # fmt: skip
     assert found["seconds_per_call"].head == pytest.approx([math.log(1.2)] * 3)
     assert found["seconds_per_call"].copy == pytest.approx([0.0] * 3)
     assert found["seconds_per_call"].injected == pytest.approx([math.log(1.05)] * 3)
@@ -70,6 +74,44 @@ def test_calls_are_judged_on_the_clock_of_the_implementation():
     assert {one.clock for one in compare.series(launches())} == {"cpu", "wall"}
     assert series_of(launches())["seconds_per_call"].clock == "cpu"
     assert {one.clock for one in compare.series(launches(clock="cuda"))} == {"wall"}
+
+
+def now_and_then(records, factor, lane=HEAD):
+    """The records, in which three calls of a hundred of a lane take so many times as long."""
+    def of(one):
+        calls = tuple(call * (factor if number % 100 < 3 else 1.0) for number, call in enumerate(one.samples.calls))
+        return dataclasses.replace(one, samples=dataclasses.replace(one.samples, calls=calls)) if one.control == lane else one
+
+    return [of(one) for one in records]
+
+
+def test_a_few_slow_calls_are_seen_in_the_99_percent_latency_alone():
+    records = now_and_then(launches(calls=400), 3.0)
+    answers = {answer.metric: answer for answer in judged(records, records).rows[0].of("regression")}
+    assert {metric for metric, answer in answers.items() if answer.state != "pass"} == {"latency_p99_seconds"}
+    assert answers["latency_p99_seconds"].state == "fail"
+    assert answers["latency_p99_seconds"].value.point == pytest.approx(2.0, rel=0.1)
+
+
+@pytest.mark.parametrize(("calls", "without"), [
+    (4, ["50 % latency: 4 of 5", "95 % latency: 4 of 59", "99 % latency: 4 of 299", "99.9 % latency: 4 of 2995"]),
+    (298, ["99 % latency: 298 of 299", "99.9 % latency: 298 of 2995"]),
+    (299, ["99.9 % latency: 299 of 2995"]),
+    (3000, []),
+])  # fmt: skip
+def test_what_the_calls_of_a_launch_cannot_say_is_said(calls, without):
+    found = judged(launches(calls=calls))
+    latencies = {answer.metric for answer in found.rows[0].of("regression") if answer.metric.startswith("latency")}
+    assert len(latencies) == 4 - len(without)
+    said = [note for answer in found.rows[0].of("regression") for note in answer.notes]
+    assert said == ([f"not compared, too few calls in a launch: {', '.join(without)}"] if without else [])
+    assert exit_code(found) == 0
+    assert [note.message for note in notes(found) if "too few calls" in note.message] == said
+
+
+def test_one_launch_with_fewer_calls_does_not_leave_a_metric_undecided_for_ever():
+    records = [one for number in range(3) for one in launches(n=3, calls=200 if number == 1 else 400) if one.launch == number]
+    assert len(series_of(records)["latency_p99_seconds"].head) == 3
 
 
 def test_launches_that_confirm_are_kept_apart():

@@ -34,7 +34,7 @@ from hypothesis import strategies as st
 from harness import audio, limits, project, wire
 from harness.history.files import Damaged, load
 from harness.measure.reference import References
-from harness.metrics import seconds_by_round
+from harness.record import seconds_by_round
 from harness.registry import Registry
 from harness.report.console import say
 from harness.settings import ConfigurationError

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from synthetic import launches, parity, record
 
-from harness.metrics import Absent, about, floor_value, key, metrics_of, rejected_share, seconds_by_round, speedups
-from harness.record import Block, Record, Samples
+from harness.metrics import Absent, about, floor_value, key, metrics_of, rejected_share, speedups
+from harness.record import Block, Record, Samples, seconds_by_round
 from harness.stats import Interval
 from harness.store import from_json, to_json
 

@@ -15,6 +15,21 @@ def one(reference, candidate, policy):
     return result
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
+def test_identical_means_equal_bits_but_every_nan_is_as_good_as_another(dtype):
+    values = np.array([0.0, 1.0, np.nan, np.inf], dtype)
+    other = values.copy()
+    other[2] = -np.nan
+    assert one(values, other, Identical()).passed
+    other[0] = -other[0]
+    result = one(values, other, Identical())
+    assert not result.passed
+    assert result.where == (0,)
+    assert "zeros of another sign" in result.message
+    assert one(values, other, Close(0.0)).passed
+    assert one(np.array(3, dtype), np.array(3, dtype), Identical()).passed
+
+
 @given(ARRAYS)
 def test_every_kind_passes_an_equal_result(values):
     assert one(values, values.copy(), Identical()).passed

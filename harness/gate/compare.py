@@ -99,6 +99,9 @@ def _compared(row: Row, launches: Launches, found: Mapping[tuple[Key, str], Deci
     if not answers:
         reason = comparable(launches) or "no launch measured both sides"
         answers = (Answer("regression", "inconclusive", f"not compared: {reason}"),)
+    elif few := too_few_calls(launches):
+        note = f"not compared, too few calls in a launch: {', '.join(few.values())}"
+        answers = (dataclasses.replace(answers[0], notes=(note,)), *answers[1:])
     slower = found.get((key, SECONDS))
     known = {f"{metrics.SPEEDUP}base": _speedup(slower.interval)} if slower is not None else {}
     return dataclasses.replace(row, answers=(*row.answers, *answers), metrics={**row.metrics, **known})
@@ -125,15 +128,14 @@ def _clocks(rows: Sequence[Row], records: Mapping[Key, Launches]) -> list[str]:
     for row in rows:
         for record in list(records.get(metrics.key(row.planned), {}).get(HEAD, {}).values())[:1]:
             names.setdefault(record.clock, []).append(f"{row.planned.component}.{row.planned.row}")
-    return [f"judged on {_WHY.get(clock, _WHY['wall'])}: {', '.join(dict.fromkeys(of))}" for clock, of in names.items()]
+    return [f"judged on {_WHY[clock]}: {', '.join(dict.fromkeys(of))}" for clock, of in names.items() if clock in _WHY]
 
 
 _WHY = {
     "cpu": "processor time (one thread: waiting for a busy machine does not count)",
     "wall": "wall time (several threads or processes: processor time does not show how well they overlap)",
-    "cuda": "wall time until the GPU has finished",
-    "mlx": "wall time until MLX has finished",
 }
+"""Of the others every session says so."""
 
 
 def _of_row(key: Key, lanes: Launches, fresh: Launches) -> list[Series]:
@@ -141,11 +143,13 @@ def _of_row(key: Key, lanes: Launches, fresh: Launches) -> list[Series]:
     clock: metrics.Clock = "cpu" if sample.clock == "cpu" else "wall"
     seconds = _seconds_of_a_call(sample)
     found = []
+    # Decided once, by the launches that screen: those that confirm count with the calls they have.
+    without = too_few_calls(lanes)
     for metric, ratio in _ratios(clock).items():
         screened = {lane: _launches(ratio, lanes, lane) for lane in (HEAD, COPY, INJECTED)}
         confirmed = {f"fresh_{lane}".replace("fresh_head", "fresh"): _launches(ratio, fresh, lane) for lane in screened}
         # What no launch of head has is no metric of this row.
-        if screened[HEAD] and not (metric == OUTPUT and _same_output(lanes)):
+        if screened[HEAD] and metric not in without and not (metric == OUTPUT and _same_output(lanes)):
             judged_on = clock if metric in (SECONDS, OUTPUT, *ONCE) else "wall"
             found.append(Series(key, metric, judged_on, seconds, **screened, **confirmed))
     return found
@@ -177,7 +181,7 @@ def _ratios(clock: metrics.Clock) -> dict[str, Callable[[Record, Record], float 
         return ratio
 
     single: dict[str, Callable[[Record], float | None]] = {
-        "latency_p95_seconds": _p95,
+        **{name: partial(_percentile, share) for name, share in metrics.PERCENTILES.items()},
         "cold_seconds": lambda r: _timing(r.samples.cold, clock),
         "load_seconds": lambda r: _timing(r.samples.load, clock),
         **{name: partial(metrics.of_launch, name) for name in ("time_to_first_audio_seconds", "peak_bytes", "device_peak_bytes")},
@@ -189,9 +193,20 @@ def _timing(timing: Timing | None, clock: metrics.Clock) -> float | None:
     return None if timing is None else timing.cpu_seconds if clock == "cpu" else timing.wall_seconds
 
 
-def _p95(record: Record) -> float | None:
-    calls = record.samples.calls
-    return stats.quantile(calls, 0.95) if len(calls) >= stats.calls_needed(0.95) else None
+def _percentile(share: float, record: Record) -> float | None:
+    return stats.quantile(record.samples.calls, share) if record.samples.calls else None
+
+
+def _calls(lanes: Launches) -> int:
+    """How many calls a launch timed one by one: of half of them at least so many."""
+    counts = sorted(len(record.samples.calls) for records in lanes.values() for record in records.values())
+    return counts[len(counts) // 2] if counts else 0
+
+
+def too_few_calls(lanes: Launches) -> dict[str, str]:
+    """The percentiles that launches do not support, each with how many calls they have of those it needs."""
+    calls, needed = _calls(lanes), {name: stats.calls_needed(share) for name, share in metrics.PERCENTILES.items()}
+    return {name: f"{metrics.PERCENTILES[name] * 100:g} % latency: {calls} of {least}" for name, least in needed.items() if calls < least}
 
 
 def _seconds_of_a_call(record: Record) -> float:

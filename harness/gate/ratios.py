@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from harness import metrics, stats
 from harness.metrics import Absent
-from harness.record import Block
+from harness.record import Block, seconds_by_round
 
 LOW_QUANTILE = 0.15
 
@@ -34,7 +34,7 @@ def blocks_log_ratio(head: Sequence[Block], base: Sequence[Block], clock: metric
     minimum 1.6, 2.2, 2.3; median of paired ratios 1.6, 2.0, 2.3; paired and trimmed or Hodges-Lehmann 1.5, 2.0, 2.5. With 12 rounds
     of 1 ms: 2.5 against 2.6 (25 %), 2.3 (minimum) and 2.5 (paired). What is left at 48 rounds is mostly memory layout: 1.5 of it.
     """
-    one, other = metrics.seconds_by_round(head, clock), metrics.seconds_by_round(base, clock)
+    one, other = seconds_by_round(head, clock), seconds_by_round(base, clock)
     common = sorted(one.keys() & other.keys())
     if not common:
         return Absent(f"no quiet round in common: {len(one)} of head, {len(other)} of base")

@@ -251,7 +251,14 @@ class _Bench:
 
 def slowdown(margins: Margins) -> dict[str, tuple[float, float]]:
     """What the positive control adds to each kind of measurement: what its metric's margin calls for."""
-    of = {"block": compare.SECONDS, "calls": "latency_p95_seconds", "cold": "cold_seconds", "load": "load_seconds", "bytes": "peak_bytes"}
+    of = {
+        "block": compare.SECONDS,
+        "calls": "latency_p95_seconds",
+        "tail": "latency_p99_seconds",
+        "cold": "cold_seconds",
+        "load": "load_seconds",
+        "bytes": "peak_bytes",
+    }
     return {what: margins.injected(metric) for what, metric in of.items()}
 
 

@@ -70,6 +70,7 @@ SCHEMA: dict[str, Any] = {
                     "floor": {"type": ["object", "null"]},
                     "metrics": {"type": "object", "additionalProperties": _VALUE},
                     "parity": {"type": "array", "items": {"type": "object", "required": ["output", "kind", "passed", "allowed"]}},
+                    "notes": {"type": "array", "items": _TEXT},
                     "answers": {
                         "type": "array",
                         "items": {
@@ -125,6 +126,7 @@ def _row(row: Row) -> dict[str, Any]:
         "launches": row.launches, "launches_planned": item.launches,
         "build": build and {"distribution": build.distribution, "version": build.version, "native": build.native},
         "floor": row.floor and {"seconds": number(row.floor.seconds), "ceiling": row.floor.ceiling},
+        "notes": list(row.notes),
         "answers": [_answer(answer) for answer in row.answers],
         "metrics": {name: _value(name, value) for name, value in row.metrics.items()},
         "parity": [

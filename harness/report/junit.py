@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
 from harness.metrics import Absent
-from harness.report.text import clean, measured
+from harness.report.text import clean, measured, sentence
 from harness.report.view import told
 from harness.stats import Interval
 from harness.verdict import Answer, Row, Verdicts
@@ -62,6 +62,9 @@ def _row(suite: ET.Element, row: Row) -> None:
         time = f"{seconds.point:.9f}" if answer.question == "run" and isinstance(seconds, Interval) else "0"
         case = ET.SubElement(suite, "testcase", classname=_text(f"{item.component}.{item.case}"), name=_text(name), time=time)
         _outcome(case, row, answer)
+        beside = [*(row.notes if answer.question == "run" else ()), *(answer.notes if answer.state == "pass" else ())]
+        if beside:
+            ET.SubElement(case, "system-out").text = "\n".join(map(sentence, beside))
 
 
 def _outcome(case: ET.Element, row: Row, answer: Answer) -> None:

@@ -14,8 +14,10 @@ _LEADING = re.compile(r"^(\d*)([-+=.)])(?=[\s=-]|$)")
 
 
 def render(verdicts: Verdicts) -> str:
-    """The plan, the table, the notes and what to do next, ending with a line break."""
-    parts = [f"**{escape(view.summary(verdicts))}**"]
+    """What is not green, the plan, the table, the other notes and what to do next, ending with a line break."""
+    parts, notes = [f"**{escape(view.summary(verdicts))}**"], view.notes(verdicts)
+    if causes := [note for note in notes if note.state]:
+        parts.append("\n".join(f"- {_note(note)}" for note in causes))
     if verdicts.plan:
         parts.append(_list(view.plan_lines(verdicts.plan)))
     shown = None
@@ -26,7 +28,8 @@ def render(verdicts: Verdicts) -> str:
         if group.kind:
             parts.append(f"*{escape(group.kind)}*")
         parts.append(_table(group))
-    for title, lines in (("Notes", list(map(_note, view.notes(verdicts)))), ("Next", list(map(_step, view.next_steps(verdicts))))):
+    rest, steps = [_note(note) for note in notes if not note.state], list(map(_step, view.next_steps(verdicts)))
+    for title, lines in (("Notes", rest), ("Next", steps)):
         if lines:
             parts.append(f"#### {title}\n\n" + "\n".join(f"- {line}" for line in lines))
     return "\n\n".join(parts) + "\n"

@@ -103,15 +103,17 @@ def notes(verdicts: Verdicts) -> list[Note]:
             said, command = told(row, answer)
             state = answer.state if answer in row.judged else None
             found.append(Note(state, where, f"{answer.question}: {said}" + ("" if state else " (a peer: for information)"), command))
+        beside = [note for answer in row.answers if answer.state == "pass" for note in answer.notes]
+        found += [Note(None, where, text.sentence(note)) for note in (*beside, *row.notes)]
     return sorted(_merged(found), key=_urgency) + [Note(None, "", text.sentence(note)) for note in verdicts.notes]
 
 
 def told(row: Row, answer: Answer) -> tuple[str, str]:
-    """What an answer says, with its notes, and the command that shows a failure again (empty where nothing failed)."""
+    """What an answer says, with its notes, and the command that shows it again (empty where there is none)."""
     message, _, given = answer.message.partition("reproduce: ")
     said = "; ".join([message.rstrip("; "), *answer.notes])
     failed = answer.question in ("run", "parity") and answer.state == "fail"
-    return text.sentence(said), text.sentence(given or reproduce(row.planned)) if failed else ""
+    return text.sentence(said), text.sentence(given or (reproduce(row.planned) if failed else ""))
 
 
 def reproduce(item: Planned) -> str:
@@ -131,6 +133,9 @@ def next_steps(verdicts: Verdicts) -> list[str]:
     wrong = [told(row, a)[1] for row, a in answers if a.question == "parity" and a.state == "fail"]
     if wrong:
         steps.append(f"a result is wrong, so its times are withheld: see it again with `{wrong[0]}`")
+    worse = [told(row, a)[1] for row, a in answers if a.question == "regression" and a.state == "fail"]
+    if worse and worse[0]:
+        steps.append(f"it became worse than base: see it again with `{worse[0]}`")
     slow = [row for row, a in answers if a.question == "target" and a.state == "fail"]
     if slow:
         name = text.clean(f"{slow[0].planned.component}.{slow[0].planned.implementation}")
