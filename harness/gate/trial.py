@@ -31,7 +31,7 @@ Note = Callable[[str, float | None], None]
 """Told what is done now, and the share that is done."""
 
 LAUNCH_SECONDS = 0.6
-CALIBRATION_LAUNCHES, PROOF_LAUNCHES = 8, 16
+CALIBRATION_LAUNCHES, PROOF_LAUNCHES = 12, 24
 """Processes that measure how much longer a call takes: one lies otherwise in memory than the next."""
 
 
@@ -127,23 +127,24 @@ class Trials:
         extras = list(SLOWER)
         for _ in range(2):  # the cost is not quite in proportion: the last few of the sines are computed one by one
             ratios = self._ratios(case, extras, CALIBRATION_LAUNCHES)
-            extras = [extra * slower / (ratio.point - 1) for slower, extra, ratio in zip(SLOWER, extras, ratios, strict=True)]
+            extras = [extra * slower / (stats.median(column) - 1) for slower, extra, column in zip(SLOWER, extras, ratios, strict=True)]
         self._note(f"measuring the slow-downs of {case}", None)
         made = []
-        for slower, extra, ratio in zip(SLOWER, extras, self._ratios(case, extras, PROOF_LAUNCHES), strict=True):
+        for slower, extra, column in zip(SLOWER, extras, self._ratios(case, extras, PROOF_LAUNCHES), strict=True):
+            ratio = stats.over_launches(column)
             low, high = (ratio.point if end is None else end for end in (ratio.low, ratio.high))
             made.append(Specimen(case, slower, extra, ratio.point - 1, low - 1, high - 1, PROOF_LAUNCHES))
         return made
 
-    def _ratios(self, case: str, extras: Sequence[float], launches: int) -> list[stats.Interval]:
-        """How many times as long as base's a call takes that computes these shares of sines more, on the processor clock."""
+    def _ratios(self, case: str, extras: Sequence[float], launches: int) -> list[tuple[float, ...]]:
+        """For each share of sines more, in every launch: how many times as long a call takes, on the processor clock."""
         command = [str(self._base.python), "-P", "-m", f"{selftest.NAME}.slowdown", str(selftest.CASES[case]), str(LAUNCH_SECONDS)]
         variables = {**without_python(), **pins(1, {}), "PYTHONPATH": os.pathsep.join(self._base.paths)}
         ratios = []
         for _ in range(launches):
             done = subprocess.run([*command, *map(str, extras)], env=variables, capture_output=True, text=True, check=True, timeout=120)
             ratios.append(json.loads(done.stdout))
-        return [stats.over_launches(column) for column in zip(*ratios, strict=True)]
+        return list(zip(*ratios, strict=True))
 
     def _slow(self, extras: Mapping[tuple[str, float], float]) -> dict[float, Side]:
         """Heads by slow-down, which do that share of sines more on each case."""

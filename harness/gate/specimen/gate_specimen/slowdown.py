@@ -16,8 +16,8 @@ from gate_specimen.kernel import IMPLEMENTATION
 
 BLOCK_SECONDS = 0.002
 LEAST_ROUNDS = 5
-MOST_TIMES = 500
-"""What computes its sines more often does the same for longer: a call of a few milliseconds leaves room for many turns."""
+MOST_TIMES = 200
+"""What computes its sines more often does the same for longer: a call of two milliseconds leaves room for many turns."""
 
 
 def main(times, seconds, shares):
