@@ -97,7 +97,7 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
 
 def _quality(options: argparse.Namespace) -> int:
     """How often the gate is wrong on this machine; 1 where it called equal code slower, or passed what is 5 % slower or more."""
-    from harness.gate import quality
+    from harness.gate import quality, tally
     from harness.machine import describe, state
     from harness.record import default_folder, write_atomically
     from harness.report import errors
@@ -112,7 +112,7 @@ def _quality(options: argparse.Namespace) -> int:
         command = f"harness gate --quality {options.quality} --markdown {options.markdown}"
         lines = describe(context.machine, state.state())
         write_atomically(options.markdown, errors.markdown(found, lines, command))
-    if any(quality.wrong(one) for one in found.rates):
+    if any(tally.wrong(one) for one in found.rates):
         return 1
     return INCOMPLETE if found.owed else 0
 

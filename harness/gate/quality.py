@@ -6,8 +6,6 @@ import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
-import json
-import os
 import platform
 import random
 import subprocess
@@ -20,76 +18,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from harness import stats
-from harness.gate import selftest, trial
+from harness.gate import trial
 from harness.gate.peers import PEERS, children_cpu_seconds
+from harness.gate.tally import CASES, Rate, Verdict, append, mend, rates, read, specimens
 from harness.gate.trial import GATE, Judgement, Note, Specimen, Trials
 from harness.measure.commit import commit_of
-from harness.settings import ConfigurationError
 
-CASES = tuple(selftest.CASES)
 SLOWER = (0.0, *trial.SLOWER)
 SLOWED_SHARE = 3
 """A claim of no false alarm in N needs N verdicts on equal code; of slow-downs, one verdict for three of those says as much as is asked."""
 
 PEER_VERDICTS = 20
-STATES = ("fail", "pass", "inconclusive", "invalid", "error")
-ORDER = (GATE, *(tool for tools in PEERS.values() for tool in tools))
-
 SPIN = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    for _ in range(1000000): pass"
 """A program that keeps one CPU busy as long as the one that started it lives."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One verdict over a specimen. slower: the share by which head's calls take longer. busy: beside a process that uses a CPU.
-
-    state: of seconds per call, "error" where the tool gave none. other: the worst state of its other metrics, none of which is
-    slower. found: the slow-down that the tool read. seconds, cpu_seconds: it took; budget_seconds: a peer was given to sample in.
-    neighbour: CPU seconds of the busy process per second. code: fingerprint of the gate.
-    """
-
-    machine: str
-    when: str
-    case: str
-    slower: float
-    busy: bool
-    state: str
-    other: str
-    seconds: float
-    launches: int | None
-    tool: str = GATE
-    found: float | None = None
-    cpu_seconds: float | None = None
-    budget_seconds: float | None = None
-    neighbour: float | None = None
-    reason: str = ""
-    code: str = ""
-    commit: str = ""
-    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Rate:
-    """The verdicts of one cell: a tool on a case and a slow-down, idle or busy. states: share, low, high (Clopper and Pearson).
-
-    others: how often the worst of the other metrics had a state. found: the median slow-down read.
-    """
-
-    tool: str
-    case: str
-    slower: float
-    busy: bool
-    n: int
-    states: Mapping[str, tuple[float, float, float]]
-    others: Mapping[str, int]
-    median_seconds: float
-    median_cpu_seconds: float | None
-    found: float | None
-
-    @property
-    def false_alarms(self) -> int:
-        return self.others.get("fail", 0)
 
 
 @dataclass(frozen=True)
@@ -126,7 +67,7 @@ def run(file: Path, n: int, *, machine: str, profile: str, note: Note, seconds: 
     Ends whenever it is interrupted, and goes on where it ended: each verdict is in the file when it is given.
     """
     code = trial.fingerprint()
-    _mend(file)
+    mend(file)
     owed = list(jobs(read(file, machine, code), n))
     deadline = None if seconds is None else time.monotonic() + seconds
     if owed:
@@ -139,7 +80,7 @@ def run(file: Path, n: int, *, machine: str, profile: str, note: Note, seconds: 
                 machine=machine,
                 profile=profile,
                 note=note,
-                keep=lambda one: _append(file, {**stamp.fields(), **dataclasses.asdict(one)}),
+                keep=lambda one: append(file, {**stamp.fields(), **dataclasses.asdict(one)}),
             )
             given = {(one.case, one.slower, one.busy): one.seconds for one in read(file, machine, code) if one.tool == GATE}
             for done, job in enumerate(owed):
@@ -147,7 +88,7 @@ def run(file: Path, n: int, *, machine: str, profile: str, note: Note, seconds: 
                     break
                 note(str(job), done / len(owed))
                 for verdict in _verdicts(trials, job, stamp, given):
-                    _append(file, dataclasses.asdict(verdict))
+                    append(file, dataclasses.asdict(verdict))
                     if verdict.tool == GATE:
                         given[job.case, job.slower, job.busy] = verdict.seconds
     found, every = read(file, machine, code), read(file, machine)
@@ -173,54 +114,6 @@ def jobs(found: Iterable[Verdict], n: int) -> Iterator[Job]:
                 if counts[key] < -(-number * wanted(asks, cell[1], n) // n):
                     counts[key] += 1
                     yield Job(asks, *cell)
-
-
-def read(file: Path, machine: str, code: str | None = None) -> list[Verdict]:
-    """The verdicts that a file holds of this machine, and of this gate; an unfinished last line is left out."""
-    return [Verdict(**line) for line in _lines(file, machine, code) if "state" in line]
-
-
-def specimens(file: Path, machine: str, code: str) -> list[Specimen]:
-    """The slow-downs as they were built and measured here; of each the latest."""
-    names = [field.name for field in dataclasses.fields(Specimen)]
-    found = [Specimen(**{name: line[name] for name in names}) for line in _lines(file, machine, code) if "share" in line]
-    return list({(one.case, one.slower): one for one in found}.values())
-
-
-def rates(found: Iterable[Verdict]) -> list[Rate]:
-    """Error rates by cell; those of tools and slow-downs side by side."""
-    cells: dict[tuple[bool, int, float, int], list[Verdict]] = {}
-    for one in found:
-        cells.setdefault((one.busy, _place(CASES, one.case), one.slower, _place(ORDER, one.tool)), []).append(one)
-    return [_rate(cell) for _, cell in sorted(cells.items())]
-
-
-def wrong(rate: Rate) -> bool:
-    """Whether a cell holds an error that the gate must never make."""
-    if rate.tool != GATE:
-        return False
-    if not rate.slower:
-        return rate.states["fail"][0] > 0 or rate.false_alarms > 0
-    return rate.slower >= 0.05 and rate.states["pass"][0] > 0
-
-
-def _rate(cell: Sequence[Verdict]) -> Rate:
-    states, first = {}, cell[0]
-    for state in STATES:
-        interval = stats.proportion(sum(one.state == state for one in cell), len(cell))
-        states[state] = (interval.point, interval.low or 0.0, interval.high if interval.high is not None else 1.0)
-    return Rate(
-        first.tool,
-        first.case,
-        first.slower,
-        first.busy,
-        len(cell),
-        states,
-        Counter(one.other for one in cell),
-        stats.median([one.seconds for one in cell]),
-        _median(one.cpu_seconds for one in cell),
-        _median(one.found for one in cell),
-    )
 
 
 class _Stamp:
@@ -289,39 +182,3 @@ def _neighbour() -> Iterator[Callable[[], float]]:
     finally:
         process.kill()
         process.wait()
-
-
-def _lines(file: Path, machine: str, code: str | None) -> list[dict[str, Any]]:
-    if not file.exists():
-        return []
-    found = []
-    for number, text in enumerate(file.read_bytes().split(b"\n")[:-1], 1):
-        try:
-            line = json.loads(text)
-        except ValueError as error:
-            raise ConfigurationError(f"{file}, line {number}: expected a verdict as JSON, found {error}; mend or remove the line") from None
-        if line["machine"] == machine and code in (None, line.get("code", "")):
-            found.append(line)
-    return found
-
-
-def _mend(file: Path) -> None:
-    """Cut off a last line that an interruption left unfinished, or the next one would become a part of it."""
-    whole = file.read_bytes().rpartition(b"\n") if file.exists() else (b"", b"", b"")
-    if whole[2]:
-        os.truncate(file, len(whole[0] + whole[1]))
-
-
-def _append(file: Path, line: Mapping[str, Any]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("ab") as out:
-        out.write((json.dumps(line) + "\n").encode())
-
-
-def _place(order: Sequence[str], name: str) -> int:
-    return order.index(name) if name in order else len(order)
-
-
-def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return stats.median(known) if known else None

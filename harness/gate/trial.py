@@ -30,6 +30,9 @@ VERDICT_SECONDS = 120.0
 Note = Callable[[str, float | None], None]
 """Told what is done now, and the share that is done."""
 
+COUNTING = ("quality", "tally")
+"""Modules of the gate that count its verdicts, and have no part in them."""
+
 LAUNCH_SECONDS = 0.6
 CALIBRATION_LAUNCHES, PROOF_LAUNCHES = 12, 24
 """Processes that measure how much longer a call takes: one lies otherwise in memory than the next."""
@@ -165,6 +168,6 @@ def fingerprint() -> str:
     patterns = ("gate/**/*.py", "measure/*.py", "clock.py", "runner.py", "stats.py", "worker.py")
     files = {path for pattern in patterns for path in root.glob(pattern)}
     digest = hashlib.sha256()
-    for path in sorted(files - {root / "gate" / "quality.py"}):
+    for path in sorted(files - {root / "gate" / f"{name}.py" for name in COUNTING}):
         digest.update(path.relative_to(root).as_posix().encode() + ast.dump(ast.parse(path.read_text(encoding="utf-8"))).encode())
     return digest.hexdigest()[:12]

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.gate.quality import Quality, Rate, Verdict
+from harness.gate.quality import Quality
+from harness.gate.tally import Rate, Verdict
 from harness.report.markdown import code, escape
 
 COLUMNS = (
