@@ -18,6 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import psutil
+
 from harness.gate import trial
 from harness.gate.peers import PEERS, children_cpu_seconds
 from harness.gate.tally import CASES, Rate, Verdict, append, mend, rates, read, specimens
@@ -166,8 +168,6 @@ def _verdicts(trials: Trials, job: Job, stamp: _Stamp, given: Mapping[tuple[str,
 @contextlib.contextmanager
 def _neighbour() -> Iterator[Callable[[], float]]:
     """A process that keeps one CPU busy, whichever the system gives it; called, how many CPU seconds it has used since."""
-    import psutil
-
     process = subprocess.Popen([sys.executable, "-I", "-S", "-c", SPIN])
     try:
         clock = psutil.Process(process.pid)

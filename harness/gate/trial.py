@@ -33,8 +33,8 @@ Note = Callable[[str, float | None], None]
 COUNTING = ("quality", "tally")
 """Modules of the gate that count its verdicts, and have no part in them."""
 
-LAUNCH_SECONDS = 0.6
-CALIBRATION_LAUNCHES, PROOF_LAUNCHES = 12, 24
+LAUNCH_SECONDS = 2.0
+CALIBRATION_LAUNCHES, PROOF_LAUNCHES = 8, 12
 """Processes that measure how much longer a call takes: one lies otherwise in memory than the next."""
 
 
