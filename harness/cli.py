@@ -107,7 +107,10 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--self-test", action="store_true", help="can the gate be red and green, on this machine, now?")
     one.add_argument("--quality", type=int, metavar="N", help="how often is it wrong here? N verdicts for each kind of specimen")
     one.add_argument("--case", action="append", metavar="NAME", help="only this case (repeatable)")
-    one.add_argument("--budget", type=float, default=20.0, metavar="MINUTES", help="what is undecided by then is inconclusive (default 20)")
+    one.add_argument(
+        "--budget", type=float, metavar="MINUTES",
+        help="what is undecided by then is inconclusive (default 20); with --quality: stop then, the same command goes on (default: none)",
+    )  # fmt: skip
     one.add_argument("--patience", type=float, default=120.0, metavar="SECONDS", help="a call that takes longer is a hang (default 120)")
     one.add_argument("--wait", action="store_true", help="where another run measures on this machine, wait for its end")
     _add_machine(one)

@@ -6,10 +6,12 @@ import argparse
 from typing import TYPE_CHECKING
 
 from harness import options as asked
-from harness.commands import alone, conclude, context_of, not_kept, told
+from harness.commands import INCOMPLETE, alone, conclude, context_of, not_kept, told
 
 if TYPE_CHECKING:
     from harness.gate.session import Sides
+
+BUDGET_MINUTES = 20.0
 
 
 def gate(options: argparse.Namespace) -> int:
@@ -65,7 +67,7 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
             settings=context.settings,
             environment=context.profile.environment,
             margins=margins,
-            seconds=60 * options.budget,
+            seconds=60 * (BUDGET_MINUTES if options.budget is None else options.budget),
             alone=owed.alone,
             store=store,
             floor=limits.floor(ceilings) if ceilings else None,
@@ -90,18 +92,24 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
 def _quality(options: argparse.Namespace) -> int:
     """How often the gate is wrong on this machine; 1 where it called equal code slower, or passed what is 5 % slower or more."""
     from harness.files import write_atomically
-    from harness.gate import quality
+    from harness.gate import quality, tally
+    from harness.machine import describe, state
     from harness.report import errors
     from harness.report.console import console, progress
     from harness.store import default_folder
 
     context, file = context_of(options), default_folder().parent / "gate-quality.jsonl"
+    seconds = None if options.budget is None else 60 * options.budget
     with progress("judging") as show:
-        found = quality.run(file, options.quality, machine=context.machine.name, profile=context.profile.name, note=show)
+        found = quality.run(file, options.quality, machine=context.machine.name, profile=context.profile.name, note=show, seconds=seconds)
     errors.render(found, console())
     if options.markdown is not None:
-        write_atomically(options.markdown, errors.markdown(found, context.machine.name))
-    return int(any(quality.wrong(one) for one in found))
+        command = f"harness gate --quality {options.quality} --markdown {options.markdown}"
+        lines = describe(context.machine, state.state())
+        write_atomically(options.markdown, errors.markdown(found, lines, command))
+    if any(tally.wrong(one) for one in found.rates):
+        return 1
+    return INCOMPLETE if found.owed else 0
 
 
 def _self_test() -> int:

@@ -69,7 +69,7 @@ def check_gate(options: argparse.Namespace) -> None:
         raise ConfigurationError("--base: expected a commit to compare the working tree with, found none; in a pull request: its target")
     if not options.patience > 0:
         raise ConfigurationError(f"--patience: expected seconds, more than 0, found {options.patience:g}")
-    if not 0 < options.budget < 24 * 60:
+    if options.budget is not None and not 0 < options.budget < 24 * 60:
         raise ConfigurationError(f"--budget: expected minutes, more than 0 and less than a day, found {options.budget:g}")
 
 

@@ -1,203 +1,184 @@
-"""How often is the gate wrong, on this machine? Verdicts over specimens whose slow-down is known, counted."""
+"""How often is the gate wrong, on this machine? Verdicts over specimens whose slow-down is known, counted, beside those of its peers."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import datetime
-import json
-import multiprocessing
+import importlib.metadata
+import platform
 import random
+import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from harness import measure, registry, stats
-from harness.gate import compare, selftest, session
-from harness.gate.expected import expected
-from harness.gate.margins import Margins
-from harness.gate.session import Sides
-from harness.gate.sides import Side, build, project_distribution
-from harness.measure.process import WorkerProcess, pins
-from harness.settings import Settings
+import psutil
 
-CASES = selftest.CASES
-SLOWER = (0.0, 0.03, 0.05, 0.10)
-VERDICT_SECONDS = 120.0
-ROUNDS = 41
+from harness.gate import trial
+from harness.gate.peers import PEERS, children_cpu_seconds
+from harness.gate.tally import CASES, Rate, Verdict, append, mend, rates, read, specimens
+from harness.gate.trial import GATE, Judgement, Note, Specimen, Trials
+from harness.measure.commit import commit_of
+
+SLOWER = (0.0, *trial.SLOWER)
+SLOWED_SHARE = 3
+"""A claim of no false alarm in N needs N verdicts on equal code; of slow-downs, one verdict for three of those says as much as is asked."""
+
+PEER_VERDICTS = 20
+SPIN = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    for _ in range(1000000): pass"
+"""A program that keeps one CPU busy as long as the one that started it lives."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """One verdict over a specimen. slower: the share by which head's calls take longer. busy: beside a process that uses a CPU.
-
-    state: of seconds per call. other: the worst state of its other metrics, none of which is slower. seconds: it took.
-    """
+@dataclass(frozen=True)
+class Quality:
+    """What is known on one machine of the gate as it is now. owed: verdicts that are missing. older: those of another gate, not counted."""
 
     machine: str
-    when: str
+    verdicts: Sequence[Verdict]
+    specimens: Sequence[Specimen]
+    owed: int
+    older: int
+
+    @property
+    def rates(self) -> list[Rate]:
+        return rates(self.verdicts)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A verdict that is owed. asks: GATE, or a package of PEERS."""
+
+    asks: str
     case: str
     slower: float
     busy: bool
-    state: str
-    other: str
-    seconds: float
-    launches: int
+
+    def __str__(self) -> str:
+        return f"{self.asks}: {self.case}, {self.slower:.0%} slower{', beside a busy process' if self.busy else ''}"
 
 
-@dataclasses.dataclass(frozen=True)
-class Rate:
-    """The verdicts of one cell: a case, a slow-down, idle or busy. share, low, high: by state (Clopper and Pearson)."""
+def run(file: Path, n: int, *, machine: str, profile: str, note: Note, seconds: float | None = None) -> Quality:
+    """Add verdicts to `file` until each cell has its number (see `wanted`), idle and busy, or `seconds` are over.
 
-    case: str
-    slower: float
-    busy: bool
-    n: int
-    states: Mapping[str, tuple[float, float, float]]
-    false_alarms: int
-    median_seconds: float
-
-
-def run(file: Path, n: int, *, machine: str, profile: str, note: Callable[[str, float], None]) -> list[Rate]:
-    """Add verdicts to `file` until each cell has `n`, idle and busy; the rates of all that this machine has in it."""
-    with TemporaryDirectory(prefix="harness-quality-") as folder:
-        bench = _Bench(Path(folder), machine, profile)
-        cells = [(busy, case, slower) for busy in (False, True) for case in CASES for slower in SLOWER]
-        counts = Counter((one.busy, one.case, one.slower) for one in read(file, machine))
-        # All cells of one number first: an interrupted run leaves them equally long.
-        owed = [cell for number in range(n) for cell in random.sample(cells, len(cells)) if counts[cell] <= number]
-        for done, (busy, case, slower) in enumerate(owed):
-            note(f"{case}, {slower:.0%} slower{', beside a busy process' if busy else ''}", done / len(owed))
-            with _neighbour() if busy else contextlib.nullcontext():
-                _append(file, bench.verdict(case, slower, busy=busy))
-    return rates(read(file, machine))
-
-
-def read(file: Path, machine: str) -> list[Verdict]:
-    """What a file holds of this machine; an unfinished last line is left out."""
-    if not file.exists():
-        return []
-    whole, _, _ = file.read_text(encoding="utf-8").rpartition("\n")
-    found = [Verdict(**json.loads(line)) for line in whole.split("\n") if line]
-    return [one for one in found if one.machine == machine]
+    Ends whenever it is interrupted, and goes on where it ended: each verdict is in the file when it is given.
+    """
+    code = trial.fingerprint()
+    mend(file)
+    owed = list(jobs(read(file, machine, code), n))
+    deadline = None if seconds is None else time.monotonic() + seconds
+    if owed:
+        stamp = _Stamp(machine, code)
+        with TemporaryDirectory(prefix="harness-quality-") as folder:
+            known = specimens(file, machine, code)
+            trials = Trials(
+                Path(folder),
+                known,
+                machine=machine,
+                profile=profile,
+                note=note,
+                keep=lambda one: append(file, {**stamp.fields(), **dataclasses.asdict(one)}),
+            )
+            given = {(one.case, one.slower, one.busy): one.seconds for one in read(file, machine, code) if one.tool == GATE}
+            for done, job in enumerate(owed):
+                if deadline is not None and time.monotonic() >= deadline:
+                    break
+                note(str(job), done / len(owed))
+                for verdict in _verdicts(trials, job, stamp, given):
+                    append(file, dataclasses.asdict(verdict))
+                    if verdict.tool == GATE:
+                        given[job.case, job.slower, job.busy] = verdict.seconds
+    found, every = read(file, machine, code), read(file, machine)
+    return Quality(machine, found, specimens(file, machine, code), len(list(jobs(found, n))), len(every) - len(found))
 
 
-def rates(found: Iterable[Verdict]) -> list[Rate]:
-    """Error rates by cell."""
-    cells: dict[tuple[bool, str, float], list[Verdict]] = {}
-    for one in found:
-        cells.setdefault((one.busy, one.case, one.slower), []).append(one)
-    return [_rate(case, slower, busy, cell) for (busy, case, slower), cell in sorted(cells.items())]
+def wanted(asks: str, slower: float, n: int) -> int:
+    """How many verdicts a cell is to have: n of the gate on equal code, a third of that on each slow-down, 20 at most of a peer."""
+    most = n if not slower else -(-n // SLOWED_SHARE)
+    return most if asks == GATE else min(PEER_VERDICTS, -(-n // SLOWED_SHARE))
 
 
-def wrong(rate: Rate) -> bool:
-    """Whether a cell holds an error that the gate must never make."""
-    if not rate.slower:
-        return rate.states["fail"][0] > 0 or rate.false_alarms > 0
-    return rate.slower >= 0.05 and rate.states["pass"][0] > 0
+def jobs(found: Iterable[Verdict], n: int) -> Iterator[Job]:
+    """What is owed. All cells grow together, in random order, so that whatever ends the run leaves each the same share of its number;
+    a peer's turn comes right after the gate's.
+    """
+    counts = Counter((one.tool, one.case, one.slower, one.busy) for one in found)
+    cells = [(case, slower, busy) for busy in (False, True) for case in CASES for slower in SLOWER]
+    for number in range(1, n + 1):
+        for cell in random.sample(cells, len(cells)):
+            for asks in (GATE, *random.sample(list(PEERS), len(PEERS))):
+                key = (PEERS.get(asks, (GATE,))[0], *cell)
+                if counts[key] < -(-number * wanted(asks, cell[1], n) // n):
+                    counts[key] += 1
+                    yield Job(asks, *cell)
 
 
-def _rate(case: str, slower: float, busy: bool, cell: Sequence[Verdict]) -> Rate:
-    states = {}
-    for state in ("pass", "fail", "inconclusive", "invalid"):
-        interval = stats.proportion(sum(one.state == state for one in cell), len(cell))
-        states[state] = (interval.point, interval.low or 0.0, interval.high if interval.high is not None else 1.0)
-    alarms = sum(one.other == "fail" for one in cell)
-    return Rate(case, slower, busy, len(cell), states, alarms, stats.median([one.seconds for one in cell]))
+class _Stamp:
+    """Where, when and by what a line was written."""
+
+    def __init__(self, machine: str, code: str) -> None:
+        commit = commit_of(__file__)
+        self._fixed: dict[str, Any] = {
+            "machine": machine,
+            "code": code,
+            "commit": f"{commit.name[:12] or 'none'}{' with changes' if commit.name and commit.dirty else ''}",
+            "versions": {
+                "Python": platform.python_version(),
+                **{name: importlib.metadata.version(name) for name in ("numpy", "audio-perf-harness", *PEERS)},
+            },
+        }
+
+    def fields(self) -> dict[str, Any]:
+        return {**self._fixed, "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
 
 
-class _Bench:
-    """Built specimens: head for each slow-down, base, and a second build of base."""
-
-    def __init__(self, folder: Path, machine: str, profile: str) -> None:
-        self._repository, self._cache = selftest.specimen(folder / "repository"), folder / "sides"
-        self._base, self._copy = (self._build(name, "HEAD") for name in ("base", "copy"))
-        factors = self._factors()
-        self._heads = {}
-        for slower in SLOWER:
-            selftest.demand(self._repository, extra={times: slower * factors[times] for times in CASES.values()})
-            self._heads[slower] = self._build("head", None)
-        # The specimen is installed nowhere: this program finds it where its workers do.
-        sys.path.insert(0, str(self._base.folder))
-        self._registry = registry.discover()
-        self._whole = measure.plan(
-            self._registry, Settings(), [f"{selftest.NAME}.kernel"], machine=machine, profile=profile, cases=tuple(CASES)
+def _verdicts(trials: Trials, job: Job, stamp: _Stamp, given: Mapping[tuple[str, float, bool], float]) -> list[Verdict]:
+    """What a tool says; a tool that breaks has said so, and the run goes on. given: the seconds of the gate's own last verdicts."""
+    budget = None if job.asks == GATE else given[job.case, job.slower, job.busy]
+    with _neighbour() if job.busy else contextlib.nullcontext() as used:
+        started, cpu = time.monotonic(), children_cpu_seconds()
+        try:
+            said = [trials.gate(job.case, job.slower)] if budget is None else trials.peer(job.asks, job.case, job.slower, budget)
+        except Exception as error:  # counted as what it is
+            reason = f"{type(error).__name__}: {error}"[:2000]
+            said = [Judgement(tool, "error", reason=reason) for tool in PEERS.get(job.asks, (GATE,))]
+        seconds, cpu = time.monotonic() - started, children_cpu_seconds() - cpu
+        share = None if used is None else round(used() / seconds, 3)
+    return [
+        Verdict(
+            **stamp.fields(),
+            **dataclasses.asdict(one),
+            case=job.case,
+            slower=job.slower,
+            busy=job.busy,
+            seconds=round(seconds, 3),
+            cpu_seconds=round(cpu, 3),
+            budget_seconds=budget,
+            neighbour=share,
         )
-        self._machine = machine
-
-    def verdict(self, case: str, slower: float, *, busy: bool) -> Verdict:
-        """Gate one specimen."""
-        head = self._heads[slower]
-        one = expected(self._whole, head, self._base).plan
-        plan = dataclasses.replace(one, planned=tuple(row for row in one.planned if row.case == case))
-        started = time.monotonic()
-        found = session.run(
-            plan,
-            Sides(head, self._base, self._copy),
-            self._registry,
-            settings=Settings(),
-            environment={},
-            margins=Margins(),
-            seconds=VERDICT_SECONDS,
-        )
-        seconds = time.monotonic() - started
-        states = {metric: decision.state for (_, metric), decision in found.decisions.items()}
-        order = ("fail", "invalid", "inconclusive", "pass")
-        other = min((state for metric, state in states.items() if metric != compare.SECONDS), key=order.index, default="pass")
-        launches = len({(record.session, record.launch) for record in [*found.screening, *found.fresh]})
-        when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        state = states.get(compare.SECONDS, "inconclusive")
-        return Verdict(self._machine, when, case, slower, busy, state, other, round(seconds, 2), launches)
-
-    def _build(self, name: str, ref: str | None) -> Side:
-        return build(project_distribution(self._repository), ref, name, cache=self._cache, note=lambda _: None)
-
-    def _factors(self) -> dict[int, float]:
-        """Sines more, per share of a whole call: a call also costs what does not grow with them."""
-        selftest.demand(self._repository, extra=dict.fromkeys(CASES.values(), 1.0))
-        double = self._build("head", None)
-        return {times: _factor(self._base, double, times) for times in CASES.values()}
-
-
-def _factor(single: Side, double: Side, times: int) -> float:
-    import numpy as np
-
-    name = f"{selftest.NAME}.kernel"
-    workers = [WorkerProcess(name, pins(1, {}), paths=side.paths, python=str(side.python)) for side in (single, double)]
-    try:
-        for worker in workers:
-            worker.ask("prepare", inputs={"0": {"x": np.linspace(-1.0, 1.0, 2048), "times": times}}, seed=1)
-            worker.ask("load", implementation=f"{selftest.NAME}.kernel:IMPLEMENTATION", settings={})
-        calls = max(1, 200 // times)
-        took = [[worker.ask("block", calls=calls)["cpu_ns"] for worker in workers] for _ in range(ROUNDS if times < 1000 else ROUNDS // 4)]
-        one, two = (min(column) for column in zip(*took, strict=True))
-    finally:
-        for worker in workers:
-            worker.kill()
-    return float(one / (two - one))
-
-
-def _append(file: Path, verdict: Verdict) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("ab") as out:
-        out.write((json.dumps(dataclasses.asdict(verdict)) + "\n").encode())
+        for one in said
+    ]
 
 
 @contextlib.contextmanager
-def _neighbour() -> Iterator[None]:
-    """A process that keeps one CPU busy."""
-    process = multiprocessing.get_context("spawn").Process(target=_spin, daemon=True)
-    process.start()
+def _neighbour() -> Iterator[Callable[[], float]]:
+    """A process that keeps one CPU busy, whichever the system gives it; called, how many CPU seconds it has used since."""
+    process = subprocess.Popen([sys.executable, "-I", "-S", "-c", SPIN])
     try:
-        yield
+        clock = psutil.Process(process.pid)
+
+        def spent() -> float:
+            times = clock.cpu_times()
+            return float(times.user + times.system)
+
+        while not (begun := spent()):
+            time.sleep(0.01)
+        yield lambda: spent() - begun
     finally:
         process.kill()
-        process.join()
-
-
-def _spin() -> None:
-    while True:
-        pass
+        process.wait()
