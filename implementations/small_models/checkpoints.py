@@ -56,20 +56,21 @@ def load(path: Path | str, models: Mapping[str, Model] = MODELS) -> dict[str, di
 
 
 INSTEAD = "SMALL_MODELS_CHECKPOINTS"
-"""Environment variable: a file or folder whose weights take the place of the shipped ones (`benchmark` sets it for its processes)."""
+"""Environment variable: a file or folder whose weights take the place of the shipped large ones (`benchmark` sets it for its processes)."""
 
 
 @lru_cache(maxsize=2)
 def shipped(size: str = "large") -> dict[str, Served]:
     """The models with the weights that every implementation serves: all five, as they come with the package (`training.py`).
 
-    size: of `SIZES`. Where the variable `INSTEAD` names other weights, those that it has; asking for a model that is not there is a
-    BadWeights that says so.
+    size: of `SIZES`. Where the variable `INSTEAD` names other weights for the large ones, those that it has; asking for a model that is
+    not there is a BadWeights that says so.
     """
     if size not in SIZES:
         raise ValueError(f"model_size: expected {' or '.join(SIZES)}, found {size!r}")
     path, models = SIZES[size]
-    return served(os.environ.get(INSTEAD) or path, models)
+    instead = os.environ.get(INSTEAD) if size == "large" else None
+    return served(instead or path, models)
 
 
 def served(path: Path | str, models: Mapping[str, Model] = MODELS) -> dict[str, Served]:

@@ -56,12 +56,12 @@ def forward(model: Model, layers: torch.nn.ModuleList, values: torch.Tensor, sta
     return values
 
 
-def _from_zero(made: torch.nn.LSTM, values: torch.Tensor) -> torch.Tensor:
+def _from_zero(made: torch.nn.Module, values: torch.Tensor) -> torch.Tensor:
     """One step from zero state: neither W_hh nor the forget gate matter. The rest of W_ih lies together in two places."""
     import torch
 
     kernel, _, one, other = (parameter for _, parameter in made.named_parameters())
-    size, bias = made.hidden_size, one + other
+    size, bias = len(kernel) // 4, one + other
     enter = torch.nn.functional.linear(values, kernel[:size], bias[:size])
     candidate, leave = torch.nn.functional.linear(values, kernel[2 * size :], bias[2 * size :]).chunk(2, dim=1)
     return torch.sigmoid(leave) * torch.tanh(torch.sigmoid(enter) * torch.tanh(candidate))

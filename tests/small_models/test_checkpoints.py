@@ -89,6 +89,7 @@ def test_other_weights_can_take_the_place_of_the_shipped_ones(monkeypatch):
     monkeypatch.setenv(checkpoints.INSTEAD, str(golden_file("dynamics_engine")))
     found = checkpoints.shipped.__wrapped__()
     assert set(found) == {"dynamics_engine"}
+    assert set(checkpoints.shipped.__wrapped__("small")) == set(MODELS), "the students stay"
     with pytest.raises(BadWeights, match="expected weights of groove_predictor, found dynamics_engine"):
         found["groove_predictor"]
     monkeypatch.setenv(checkpoints.INSTEAD, "/nowhere/at/all")
