@@ -192,6 +192,8 @@ def test_a_run_over_all_tools_goes_on_where_it_stopped_and_sees_ten_percent(tmp_
     monkeypatch.setattr(quality, "SLOWER", (0.0, 0.10))
     file = tmp_path / "quality.jsonl"
     stopped = quality.run(file, 1, machine="here", profile="any", note=lambda *_: None, seconds=0)
+    assert (stopped.owed, stopped.verdicts, stopped.specimens) == (12, [], [])
+    stopped = quality.run(file, 1, machine="here", profile="any", note=lambda *_: None, seconds=1)
     assert (stopped.owed, stopped.verdicts) == (12, [])
     assert {one.slower for one in stopped.specimens} == set(trial.SLOWER)
     assert all(one.share == pytest.approx(one.slower, abs=0.01) for one in stopped.specimens)

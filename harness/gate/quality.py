@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
+import math
 import platform
 import random
 import subprocess
@@ -16,14 +17,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
 from harness.gate import trial
 from harness.gate.peers import PEERS, children_cpu_seconds
 from harness.gate.tally import CASES, Rate, Verdict, append, mend, rates, read, specimens
-from harness.gate.trial import GATE, Judgement, Note, Specimen, Trials
+from harness.gate.trial import GATE, Judgement, Specimen, Trials
 from harness.measure.commit import commit_of
 
 SLOWER = (0.0, *trial.SLOWER)
@@ -33,6 +34,12 @@ SLOWED_SHARE = 3
 PEER_VERDICTS = 20
 SPIN = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    for _ in range(1000000): pass"
 """A program that keeps one CPU busy as long as the one that started it lives."""
+
+
+class Note(Protocol):
+    """Told what is done now, and the share that is done, None where unknown."""
+
+    def __call__(self, note: str, share: float | None = None) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -71,28 +78,25 @@ def run(file: Path, n: int, *, machine: str, profile: str, note: Note, seconds: 
     code = trial.fingerprint()
     mend(file)
     owed = list(jobs(read(file, machine, code), n))
-    deadline = None if seconds is None else time.monotonic() + seconds
+    deadline = math.inf if seconds is None else time.monotonic() + seconds
     if owed:
-        stamp = _Stamp(machine, code)
         with TemporaryDirectory(prefix="harness-quality-") as folder:
-            known = specimens(file, machine, code)
-            trials = Trials(
-                Path(folder),
-                known,
-                machine=machine,
-                profile=profile,
-                note=note,
-                keep=lambda one: append(file, {**stamp.fields(), **dataclasses.asdict(one)}),
-            )
+            stamp, trials = _Stamp(machine, code), Trials(Path(folder), machine=machine, profile=profile)
+            for case in CASES:
+                if time.monotonic() < deadline and not any(one.case == case for one in specimens(file, machine, code)):
+                    note(f"calibrating the slow-downs of {case}")
+                    append(file, *({**stamp.fields(), **dataclasses.asdict(one)} for one in trials.calibrate(case)))
+            if time.monotonic() < deadline:
+                trials.slow_down(specimens(file, machine, code))
             given = {(one.case, one.slower, one.busy): one.seconds for one in read(file, machine, code) if one.tool == GATE}
             for done, job in enumerate(owed):
-                if deadline is not None and time.monotonic() >= deadline:
+                if time.monotonic() >= deadline:
                     break
                 note(str(job), done / len(owed))
-                for verdict in _verdicts(trials, job, stamp, given):
-                    append(file, dataclasses.asdict(verdict))
-                    if verdict.tool == GATE:
-                        given[job.case, job.slower, job.busy] = verdict.seconds
+                said = _verdicts(trials, job, stamp, given)
+                append(file, *map(dataclasses.asdict, said))
+                if job.asks == GATE:
+                    given[job.case, job.slower, job.busy] = said[0].seconds
     found, every = read(file, machine, code), read(file, machine)
     return Quality(machine, found, specimens(file, machine, code), len(list(jobs(found, n))), len(every) - len(found))
 

@@ -124,10 +124,11 @@ def _rate(cell: Sequence[Verdict]) -> Rate:
     )
 
 
-def append(file: Path, line: Mapping[str, Any]) -> None:
+def append(file: Path, *lines: Mapping[str, Any]) -> None:
+    """Add lines that belong together."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab") as out:
-        out.write((json.dumps(line) + "\n").encode())
+        out.write("".join(json.dumps(line) + "\n" for line in lines).encode())
 
 
 def _lines(file: Path, machine: str, code: str | None) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,14 +27,11 @@ GATE = "harness gate"
 SLOWER = (0.03, 0.05, 0.10)
 VERDICT_SECONDS = 120.0
 
-Note = Callable[[str, float | None], None]
-"""Told what is done now, and the share that is done."""
-
 COUNTING = ("quality", "tally")
 """Modules of the gate that count its verdicts, and have no part in them."""
 
 LAUNCH_SECONDS = 2.0
-CALIBRATION_LAUNCHES, PROOF_LAUNCHES = 8, 12
+CALIBRATION_LAUNCHES, PROOF_LAUNCHES = (6, 20), 12
 """Processes that measure how much longer a call takes: one lies otherwise in memory than the next."""
 
 
@@ -69,28 +66,37 @@ class Judgement:
 class Trials:
     """Built specimens: base, a second build of it, and a head for each slow-down, each a commit of a repository of their own."""
 
-    def __init__(
-        self, folder: Path, known: Sequence[Specimen], *, machine: str, profile: str, note: Note, keep: Callable[[Specimen], None]
-    ) -> None:
-        """known: specimens measured before; those that lack are calibrated and measured now, about a minute a case, and given to `keep`."""
-        self._folder, self._note = folder, note
+    def __init__(self, folder: Path, *, machine: str, profile: str) -> None:
+        self._folder = folder
         self._repository = selftest.specimen(folder / "repository")
         commit = git(self._repository, "rev-parse", "HEAD").strip()
         self._base, self._copy = self._build("base", commit), self._build("copy", commit)
-        extras = {(one.case, one.slower): one.extra for one in known}
-        for case in selftest.CASES:
-            if any((case, slower) not in extras for slower in SLOWER):
-                for one in self._made(case):
-                    keep(one)
-                    extras[one.case, one.slower] = one.extra
-        self._heads = {0.0: self._head(0.0, {}), **self._slow(extras)}
-        by_commit = {side.commit: side for side in (self._base, *self._heads.values())}
-        self._peers = peers.Peers(folder / "peers", self._repository, by_commit)
         # The specimen is installed nowhere: this program finds it where its workers do.
         sys.path.insert(0, str(self._base.folder))
         self._registry = registry.discover()
         patterns, cases = [f"{selftest.NAME}.kernel"], tuple(selftest.CASES)
         self._whole = measure.plan(self._registry, Settings(), patterns, machine=machine, profile=profile, cases=cases)
+
+    def calibrate(self, case: str) -> list[Specimen]:
+        """The slow-downs of a case: a call also costs what does not grow with its sines, and processors differ. A minute and a half."""
+        extras = list(SLOWER)
+        for launches in CALIBRATION_LAUNCHES:  # twice, for the cost is not quite in proportion: the last few sines are computed one by one
+            ratios = self._ratios(case, extras, launches)
+            extras = [extra * slower / (stats.median(column) - 1) for slower, extra, column in zip(SLOWER, extras, ratios, strict=True)]
+        made = []
+        for slower, extra, column in zip(SLOWER, extras, self._ratios(case, extras, PROOF_LAUNCHES), strict=True):
+            ratio = stats.over_launches(column)
+            low, high = (ratio.point if end is None else end for end in (ratio.low, ratio.high))
+            made.append(Specimen(case, slower, extra, ratio.point - 1, low - 1, high - 1, PROOF_LAUNCHES))
+        return made
+
+    def slow_down(self, specimens: Sequence[Specimen]) -> None:
+        """Build the heads: equal code, and each of the slow-downs."""
+        self._heads = {0.0: self._head(0.0, {})}
+        for slower in SLOWER:
+            self._heads[slower] = self._head(slower, {one.case: one.extra for one in specimens if one.slower == slower})
+        by_commit = {side.commit: side for side in (self._base, *self._heads.values())}
+        self._peers = peers.Peers(self._folder / "peers", self._repository, by_commit)
 
     def gate(self, case: str, slower: float) -> Judgement:
         """The gate's verdict on head, slower than base by that share."""
@@ -124,21 +130,6 @@ class Trials:
         said = self._peers.ask(package, case, self._heads[slower].commit, self._base.commit, seconds)
         return [Judgement(one.tool, "fail" if one.fails else "pass", found=one.found) for one in said]
 
-    def _made(self, case: str) -> list[Specimen]:
-        """Calibrate: a call also costs what does not grow with its sines, and processors differ. Then measure what came of it."""
-        self._note(f"calibrating the slow-downs of {case}", None)
-        extras = list(SLOWER)
-        for _ in range(2):  # the cost is not quite in proportion: the last few of the sines are computed one by one
-            ratios = self._ratios(case, extras, CALIBRATION_LAUNCHES)
-            extras = [extra * slower / (stats.median(column) - 1) for slower, extra, column in zip(SLOWER, extras, ratios, strict=True)]
-        self._note(f"measuring the slow-downs of {case}", None)
-        made = []
-        for slower, extra, column in zip(SLOWER, extras, self._ratios(case, extras, PROOF_LAUNCHES), strict=True):
-            ratio = stats.over_launches(column)
-            low, high = (ratio.point if end is None else end for end in (ratio.low, ratio.high))
-            made.append(Specimen(case, slower, extra, ratio.point - 1, low - 1, high - 1, PROOF_LAUNCHES))
-        return made
-
     def _ratios(self, case: str, extras: Sequence[float], launches: int) -> list[tuple[float, ...]]:
         """For each share of sines more, in every launch: how many times as long a call takes, on the processor clock."""
         command = [str(self._base.python), "-P", "-m", f"{selftest.NAME}.slowdown", str(selftest.CASES[case]), str(LAUNCH_SECONDS)]
@@ -148,10 +139,6 @@ class Trials:
             done = subprocess.run([*command, *map(str, extras)], env=variables, capture_output=True, text=True, check=True, timeout=120)
             ratios.append(json.loads(done.stdout))
         return list(zip(*ratios, strict=True))
-
-    def _slow(self, extras: Mapping[tuple[str, float], float]) -> dict[float, Side]:
-        """Heads by slow-down, which do that share of sines more on each case."""
-        return {slower: self._head(slower, {case: extra for (case, of), extra in extras.items() if of == slower}) for slower in SLOWER}
 
     def _head(self, slower: float, extras: Mapping[str, float]) -> Side:
         selftest.demand(self._repository, extra={selftest.CASES[case]: extra for case, extra in extras.items()})
