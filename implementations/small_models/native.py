@@ -101,7 +101,8 @@ def library() -> Path:
 @contextmanager
 def _open(served: Mapping[str, Served], settings: Settings) -> Iterator[tuple[Compute, int]]:
     """Engines for both modes, for single frames and for many; the weights are those of a single frame without state."""
-    models, weights = ({name: pair[part] for name, pair in served.items()} for part in (0, 1))
+    models = {name: model for name, (model, _) in served.items()}
+    weights = {name: weights for name, (_, weights) in served.items()}
     batches = (1, min(settings.batch or FRAMES_PER_PASS, 4096))
     engines = {
         (stateful, many): Engine(models, weights, precision=settings.precision or "float32", stateful=stateful, batch=batches[many])

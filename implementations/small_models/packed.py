@@ -136,5 +136,5 @@ def restored(rows: Rows, precision: str) -> np.ndarray:
     if rows.scales is not None:
         return rows.elements.astype(np.float32) * rows.scales[:, None]
     if precision == "bfloat16":
-        return (rows.elements.astype("<u4") << 16).view("<f4")
+        return np.asarray((rows.elements.astype("<u4") << 16).view("<f4"))
     return rows.elements.astype(np.float32)

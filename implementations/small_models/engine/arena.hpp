@@ -35,6 +35,7 @@ class Memory {
             madvise(data_, (bytes + kHugePage - 1) / kHugePage * kHugePage, MADV_HUGEPAGE);
 #endif
         }
+        std::memset(data_, 0, bytes);  // the pages are there from now on
         return true;
     }
     uint8_t* data() const { return data_; }

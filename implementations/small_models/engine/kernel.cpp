@@ -272,12 +272,20 @@ constexpr bool kFixed24 = true;
 constexpr bool kFixed24 = false;
 #endif
 
+#if defined(LEVEL_avx512_bf16)
+constexpr bool kDots = true;
+constexpr auto kRunDots = run<BFloat16Dots>;
+#else
+constexpr bool kDots = false;
+constexpr auto kRunDots = run<BFloat16>;  // not asked for
+#endif
+
 #define QUOTED(name) #name
 #define NAMED(name) QUOTED(name)
 
 }  // namespace
 
 extern const Level level;
-const Level level = {NAMED(LEVEL), kLanes, kPanel, {run<Float32>, run<BFloat16>, run<Float16>, run<Int8>, run<Fixed24>}, kFixed24, activate};
+const Level level = {NAMED(LEVEL), kLanes, kPanel, {run<Float32>, run<BFloat16>, run<Float16>, run<Int8>, run<Fixed24>, kRunDots}, kFixed24, kDots, activate};
 
 }  // namespace small_models::LEVEL

@@ -8,11 +8,14 @@ namespace small_models {
 
 // How weights lie in memory. The first four are the precisions of a packed file. fixed24 is float32 in three bytes: whole numbers of 24 bits
 // with a scale per row, whose error is at most 2^-24 of the row's largest weight, that of float32 sums themselves, in three quarters of the bytes.
-enum class Precision : int32_t { float32, bfloat16, float16, int8, fixed24 };
+// bfloat16_dots are bfloat16 that meet inputs rounded to bfloat16, which one instruction multiplies in pairs.
+enum class Precision : int32_t { float32, bfloat16, float16, int8, fixed24, bfloat16_dots };
 enum class Activation : int32_t { tanh, relu, sigmoid, softmax };
 
 // Columns of a row that lie together in memory, so that one instruction can take them with one broadcast of the input.
-constexpr int group(Precision precision) { return precision == Precision::bfloat16 ? 2 : precision == Precision::int8 ? 4 : 1; }
+constexpr int group(Precision precision) {
+    return precision == Precision::bfloat16 || precision == Precision::bfloat16_dots ? 2 : precision == Precision::int8 ? 4 : 1;
+}
 constexpr int element_bytes(Precision precision) {
     return precision == Precision::float32 ? 4 : precision == Precision::fixed24 ? 3 : precision == Precision::int8 ? 1 : 2;
 }
@@ -63,8 +66,9 @@ struct Level {
     const char* name;
     int32_t lanes, panel;
     // frames of `features` (frames, feature_count) through all enabled models; one function for each precision.
-    void (*run[5])(const Program& program, const float* features, int32_t frames, const uint8_t* enabled);
-    bool fixed24;  // whether unpacking three bytes is cheap enough to be worth their saving
+    void (*run[6])(const Program& program, const float* features, int32_t frames, const uint8_t* enabled);
+    bool fixed24;        // whether unpacking three bytes is cheap enough to be worth their saving
+    bool bfloat16_dots;  // whether there is that instruction
     void (*activate)(Activation activation, float* values, int32_t count);  // alone, so that its error can be measured; whole vectors
 };
 

@@ -40,11 +40,7 @@ inline float quantizer(const float* from, int32_t count, float* range) {
 }
 
 // Floats that the kernel can read where they are.
-#if defined(LEVEL_avx512_bf16)
-template <class W> constexpr bool kAsTheyAre = W::precision != Precision::int8 && W::precision != Precision::bfloat16;
-#else
-template <class W> constexpr bool kAsTheyAre = W::precision != Precision::int8;
-#endif
+template <class W> constexpr bool kAsTheyAre = W::precision != Precision::int8 && W::precision != Precision::bfloat16_dots;
 
 // from: scratch, with room for whole vectors. What lies beyond `count` meets weights of 0, and must be finite where floats are multiplied.
 template <class W> inline void stage(float* from, int32_t count, uint8_t* to, float* range) {
@@ -65,7 +61,7 @@ template <class W> inline void stage(float* from, int32_t count, uint8_t* to, fl
     } else {
         if (count % group(W::precision)) from[count] = 0;
 #if defined(LEVEL_avx512_bf16)
-        if constexpr (W::precision == Precision::bfloat16)
+        if constexpr (W::precision == Precision::bfloat16_dots)
             for (int32_t i = 0; i < padded; i += kLanes) store(to + 2 * i, _mm512_cvtneps_pbh(load<F>(from + i)));
 #endif
     }

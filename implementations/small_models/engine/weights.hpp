@@ -78,9 +78,9 @@ struct Float16 {
 };
 
 #if defined(LEVEL_avx512_bf16)
-// One instruction multiplies two columns: the input is rounded to bfloat16 too. Sums are float32, denormals count as 0.
-struct BFloat16 {
-    static constexpr Precision precision = Precision::bfloat16;
+// Sums are float32, denormals count as 0.
+struct BFloat16Dots {
+    static constexpr Precision precision = Precision::bfloat16_dots;
     using Word = int32_t;
     using Taken = __m512bh;
     using Spread = __m512bh;
@@ -89,7 +89,8 @@ struct BFloat16 {
     static Spread spread(Word word) { return (__m512bh)_mm512_set1_epi32(word); }
     static Sum add(Taken w, Spread x, Sum sum) { return _mm512_dpbf16_ps(sum, w, x); }
 };
-#else
+#endif
+
 // A bfloat16 is the upper half of a float: even columns lie in the lower halves of the words, odd ones in the upper.
 struct BFloat16 {
     static constexpr Precision precision = Precision::bfloat16;
@@ -108,7 +109,6 @@ struct BFloat16 {
     static Spread spread(Word word) { return {same(word.even), same(word.odd)}; }
     static Sum add(Taken w, Spread x, Sum sum) { return fma(w.odd, x.odd, fma(w.even, x.even, sum)); }
 };
-#endif
 
 #if defined(LEVEL_avx512_vnni) || defined(LEVEL_avx512_bf16)
 struct Int8 {
