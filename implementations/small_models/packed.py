@@ -134,7 +134,7 @@ def rounded(matrix: np.ndarray, precision: str) -> Rows:
 def restored(rows: Rows, precision: str) -> np.ndarray:
     """The float32 matrix that `rounded` rows stand for."""
     if rows.scales is not None:
-        return rows.elements.astype(np.float32) * rows.scales[:, None]
+        return np.asarray(rows.elements.astype(np.float32) * rows.scales[:, None])
     if precision == "bfloat16":
         return np.asarray((rows.elements.astype("<u4") << 16).view("<f4"))
-    return rows.elements.astype(np.float32)
+    return np.asarray(rows.elements.astype(np.float32))
