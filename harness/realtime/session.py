@@ -30,6 +30,7 @@ from harness.stats import Interval, exactly
 from harness.verdict import Answer, Problem, Row, Verdicts
 
 FRAMES, SAMPLE_RATE = (64, 128, 256, 512), 48000
+MOST_FRAMES = 8192
 WINDOW_SECONDS = 1.0
 LEAST_WINDOWS = 8
 """With fewer pairs of windows no test over them could say anything."""
@@ -52,6 +53,8 @@ def plan(registry: Registry, patterns: Sequence[str], settings: Settings, *, mac
     planned: list[Planned] = []
     missing: list[LeftOut] = []
     sizes = FRAMES if settings.audio_buffer is None else (settings.audio_buffer,)
+    if max(sizes) > MOST_FRAMES:
+        raise ConfigurationError(f"audio_buffer: expected 16 to {MOST_FRAMES} with --only realtime, found {max(sizes)}")
     chosen = [(name, item) for name, items in registry.select(patterns).items() for item in items]
     for name, item in [(name, item) for name, item in chosen if item.realtime is not None]:
         if reason := unavailable(item):

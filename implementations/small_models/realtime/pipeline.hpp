@@ -70,7 +70,7 @@ class Pipeline {
     }
 
     uint32_t latency() const { return static_cast<uint32_t>(delay_.size()); }
-    uint64_t inferences() const { return inferences_.load(std::memory_order_relaxed); }
+    uint64_t inferences() const { return inferences_.load(std::memory_order_acquire); }
 
     // Bits by model; from any thread. Takes effect with the next step, and shows in the flags of its result.
     void enable(uint32_t models) { enabled_.store(models, std::memory_order_relaxed); }
@@ -197,7 +197,6 @@ class Pipeline {
         Result& result = mailbox_.back();
         const int status = engine_.step(engine_.state, features, Features::BANDS, result.values, OUTPUTS);
         if (status < 0) return false;
-        inferences_.fetch_add(1, std::memory_order_relaxed);
         uint32_t unfit = 0;
         for (size_t m = 0; m < MODELS; ++m) unfit |= uint32_t{!finite(result.values, slots_[m])} << m;
         uint32_t flags = status ? FAILED : 0u;
@@ -209,6 +208,7 @@ class Pipeline {
         }
         result.head = {newest.sequence, newest.born_ns, 0, harness_checksum(newest.sequence, result.values, OUTPUTS), result.values, OUTPUTS, flags};
         mailbox_.post();
+        inferences_.fetch_add(1, std::memory_order_release);
         return true;
     }
 

@@ -1,4 +1,4 @@
-"""Implementations whose real-time side has one fault each: `faults.cpp`, compiled where REALTIME_FAULTS says, around our pipeline."""
+"""Implementations whose real-time side has one fault each: `realtime_faults.cpp`, compiled where REALTIME_FAULTS says, around our pipeline."""
 
 import ctypes
 import os
@@ -19,7 +19,7 @@ def build(folder: Path) -> Path:
     """Compile the faults into a folder."""
     built = folder / "faults.so"
     headers = HERE.parent.parent / "harness" / "realtime"
-    command = ["g++", "-std=c++17", "-O2", "-shared", "-fPIC", f"-I{headers}", "-o", str(built), str(HERE / "faults.cpp")]
+    command = ["g++", "-std=c++17", "-O2", "-shared", "-fPIC", f"-I{headers}", "-o", str(built), str(HERE / "realtime_faults.cpp")]
     subprocess.run(command, check=True, timeout=120)
     return built
 
