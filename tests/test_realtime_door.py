@@ -57,7 +57,7 @@ def test_a_short_session_at_every_size_of_block(project):
     body = json.loads((project.folder / "r.json").read_text())
     assert [row["case"] for row in body["rows"]] == ["64 frames", "128 frames", "256 frames", "512 frames"]
     assert said.code == body["exit_code"] != 0  # half a second proves nothing
-    assert "controls: 16 of 16 detectors are right here, now" in said.out
+    assert "controls: 18 of 18 detectors are right here, now" in said.out
     for found in answers(body):
         assert {name: found[name]["state"] for name in NEVER} == dict.fromkeys(NEVER, "pass"), found
         assert found["misses"]["state"] in ("inconclusive", "fail")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from harness.realtime import figures
+from harness.realtime.controls import check
 from harness.realtime.figures import Figures, Results
 from harness.realtime.judging import clean_stretch, judge, median_interval, more_than_chance
 
@@ -165,3 +166,33 @@ def test_what_has_not_settled_is_not_held_against_the_results_unless_torn():
     columns = {"sequence": [0, 1, 5, 6, 7, 20, 21], "flags": [1, 1, 0, 0, 1, 0, 0], "torn": [0, 1, 0, 0, 0, 0, 0]}
     found = figures.of(rows(settled=settled, **columns)).results
     assert (found.gaps, found.flagged, found.torn) == (0, {}, 1)
+
+
+def controlled(kind, deliberate, **columns):
+    return {problem for one in check({"controls": {kind: {**rows(**columns), "deliberate": deliberate}}}) if (problem := one.problem)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns", "problem"),
+    [
+        ("allocations", {"allocations": [0] * 7}, "the detector of allocations saw 0 of 7 deliberate ones; is _watch.so preloaded"),
+        ("locks", {"locks": [1, 1, 1, 1, 1, 1, 0]}, "the detector of locks saw 6 of 7 deliberate ones; is _watch.so preloaded"),
+        ("torn", {"torn": [1] * 6 + [0]}, "the detector of torn saw 6 of 7 deliberate ones"),
+        ("voluntary", {"voluntary": [1, 1, 1, 1, 0, 0, 0]}, "the detector of voluntary saw 3 of 7 deliberate ones"),
+        ("nothing", {"locks": [0, 1, 0, 0, 0, 0, 0]}, "the detector of locks counted 1 in a callback that does nothing"),
+    ],
+)
+def test_a_detector_that_miscounts_its_control_is_named(kind, columns, problem):
+    (found,) = controlled(kind, 7, **columns)
+    assert found.startswith(problem)
+
+
+def test_a_detector_that_counts_its_control_is_right():
+    assert controlled("allocations", 7, allocations=[1] * 7) == set()
+    assert controlled("voluntary", 7, voluntary=[1, 1, 1, 1, 1, 0, 0]) == set()
+    assert controlled("nothing", 0) == set()
+    # Two blocks of 10 ms spun, and the next one late by one.
+    spun = {"late_ns": [-1, 9e6, -1, -1, 9e6, 9e6, -1], "run_ns": [0, 21e6, 0, 0, 21e6, 0, 0], "wake_ns": [0, 0, 9e6, 0, 0, 9e6, 0]}
+    assert controlled("misses", 2, **spun) == set()
+    said = {f"the control of {name} did nothing: it is no control" for name in ("misses", "run time", "wake jitter")}
+    assert controlled("misses", 0, **spun) == said

@@ -36,11 +36,19 @@ def check(answer: Mapping[str, Any]) -> tuple[Controlled, ...]:
             continue
         seen, deliberate = _SEEN[kind](played), int(one["deliberate"])
         found.append(Controlled(kind, deliberate, seen, _missed(kind, deliberate, seen)))
+        if kind == "misses":
+            found += [Controlled(name, deliberate, late, _missed(name, deliberate, late)) for name, late in _overrun(one)]
     return tuple(found)
 
 
 def _exact(played: Figures) -> list[tuple[str, int]]:
     return [(name, getattr(played, name)) for name in ("voluntary", "allocations", "locks")]
+
+
+def _overrun(one: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """What two blocks of spinning do beside missing the deadline: the call is so long, and the next one begins late."""
+    block, columns = one["frames"] / one["rate"] * 1e9, one["columns"]
+    return [("run time", int((columns["run_ns"] >= 2 * block).sum())), ("wake jitter", int((columns["wake_ns"] >= block / 2).sum()))]
 
 
 def _false(name: str, count: int) -> str:

@@ -38,3 +38,13 @@ def engine_pipeline(models: Mapping[str, Model], weights: Mapping[str, Weights],
             yield made
     finally:
         interface.sm_destroy(engine)
+
+
+@contextmanager
+def realtime(settings: Settings) -> Iterator[Callback]:
+    """The shipped weights, for `harness run model_pipeline --only realtime`."""
+    from implementations.small_models.checkpoints import shipped
+
+    models, weights = ({name: pair[part] for name, pair in shipped().items()} for part in (0, 1))
+    with engine_pipeline(models, weights, settings) as (callback, _):
+        yield callback
