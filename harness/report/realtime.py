@@ -17,9 +17,9 @@ from harness.report.text import NOTHING
 from harness.stats import Interval
 from harness.verdict import Row, Verdicts, exit_code
 
-CALLBACKS = ("block", "misses", "run p50 / p99 / p99.9", "wake p50 / p99 / max", "blocked", "preempted", "faults", "allocs", "locks",
+CALLBACKS = ("block", "misses", "run p50 / p99 / p99.9 us", "wake p50 / p99 / max us", "blocked", "preempted", "faults", "allocs", "locks",
              "latency", "verdict")  # fmt: skip
-RESULTS = ("block", "results", "age p50 / p99 / max", "skipped", "dropped", "torn", "not finite", "fallback")
+RESULTS = ("block", "results", "age p50 / p99 / max ms", "skipped", "dropped", "torn", "not finite", "fallback")
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def _empty(row: Row) -> tuple[str, ...]:
 def _times(metrics: Mapping[str, Value]) -> tuple[str, ...]:
     return (
         f"{_count(metrics, 'misses')} of {_count(metrics, 'callbacks')}",
-        _several(metrics, *(f"callback_{name}_seconds" for name in ("p50", "p99", "p999"))),
-        _several(metrics, *(f"wake_{name}_seconds" for name in ("p50", "p99", "max"))),
+        _several(metrics, 1e6, *(f"callback_{name}_seconds" for name in ("p50", "p99", "p999"))),
+        _several(metrics, 1e6, *(f"wake_{name}_seconds" for name in ("p50", "p99", "max"))),
         *(_count(metrics, name) for name in ("voluntary", "involuntary", "faults", "allocations", "locks")),
     )
 
@@ -92,7 +92,7 @@ def _results(row: Row) -> tuple[str, ...]:
     return (
         text.clean(row.planned.case),
         _count(metrics, "seen"),
-        _several(metrics, *(f"age_{name}_seconds" for name in ("p50", "p99", "max"))),
+        _several(metrics, 1e3, *(f"age_{name}_seconds" for name in ("p50", "p99", "max"))),
         *(_count(metrics, name) for name in ("skipped", "dropped", "torn", "unfinite")),
         text.clean(", ".join(flagged)) or "none",
     )
@@ -103,6 +103,7 @@ def _count(metrics: Mapping[str, Value], name: str) -> str:
     return f"{value.point:.0f}" if isinstance(value, Interval) else NOTHING
 
 
-def _several(metrics: Mapping[str, Value], *names: str) -> str:
-    shown = [text.point(name, metrics.get(name)) for name in names]
-    return NOTHING if all(one == NOTHING for one in shown) else " / ".join(shown)
+def _several(metrics: Mapping[str, Value], scale: float, *names: str) -> str:
+    """Quantiles of one time in one unit, so that they compare at a glance."""
+    found = [value.point for name in names if isinstance(value := metrics.get(name), Interval)]
+    return " / ".join(text.significant(scale * one) for one in found) or NOTHING
