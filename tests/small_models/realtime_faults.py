@@ -1,4 +1,5 @@
-"""Implementations whose real-time side has one fault each: `realtime_faults.cpp`, compiled where REALTIME_FAULTS says, around our pipeline."""
+"""Implementations whose real-time side has one fault each: `realtime_faults.cpp`, compiled where REALTIME_FAULTS says, around our
+pipeline."""
 
 import ctypes
 import os
