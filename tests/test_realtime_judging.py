@@ -14,7 +14,8 @@ from harness.realtime.judging import clean_stretch, judge, median_interval, more
 WINDOWS = 60
 GOOD_RESULTS = Results(5900, 0, 0, 0, 0, 0, (0.006, 0.011, 0.012))
 GOOD = Figures(
-    callbacks=45000, seconds=60.0, misses=0, missed_windows=(False,) * WINDOWS, run=(1e-6, 2e-6, 3e-6, 9e-6), wake=(4e-5, 6e-5, 2e-4),
+    callbacks=45000, seconds=60.0, misses=0, woken_late=0, missed_windows=(False,) * WINDOWS,
+    run=(1e-6, 2e-6, 3e-6, 9e-6), wake=(4e-5, 6e-5, 2e-4),
     wakes=(6e-5,) * WINDOWS, voluntary=0, involuntary=0, faults=0, allocations=0, locks=0, latencies=(960,) * WINDOWS,
     results=GOOD_RESULTS, realtime=True, watched=True, why="",
 )  # fmt: skip
@@ -144,8 +145,10 @@ def rows(**columns):
 
 
 def test_figures_leave_the_warm_up_out_but_not_its_allocations():
-    found = figures.of(rows(late_ns=[5, -1, 5, -1, -1, -1, -1], allocations=[2, 0, 1, 0, 0, 0, 0], run_ns=[9000, 10, 20, 30, 10, 20, 30]))
-    assert (found.callbacks, found.seconds, found.misses, found.missed_windows) == (6, 0.06, 1, (True, False))
+    ends = {"late_ns": [5, -1, 5, 5, -1, -1, -1], "wake_ns": [0, 0, 9e6, 11e6, 0, 0, 0]}
+    found = figures.of(rows(**ends, allocations=[2, 0, 1, 0, 0, 0, 0], run_ns=[9000, 10, 20, 30, 10, 20, 30]))
+    assert (found.callbacks, found.seconds, found.missed_windows) == (6, 0.06, (True, False))
+    assert (found.misses, found.woken_late) == (2, 1)  # of 10 ms each
     assert found.allocations == 3
     assert found.run == pytest.approx((20e-9, 30e-9, 30e-9, 30e-9))
 

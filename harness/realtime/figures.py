@@ -33,13 +33,15 @@ class Results:
 class Figures:
     """One callback, all its windows: times in seconds, counts in all.
 
-    misses: blocks that ended after their deadline, the start of the next; missed_windows: windows with any, as booleans. wakes: p99 of
-    the lateness of waking, per window. The allocator's and locks' counts include the warm-up.
+    misses: blocks that ended after their deadline, the start of the next; woken_late: those of them that began after it, when nothing
+    the callback does could help; missed_windows: windows with any, as booleans. wakes: p99 of the lateness of waking, per window.
+    allocations and locks include the warm-up.
     """
 
     callbacks: int
     seconds: float
     misses: int
+    woken_late: int
     missed_windows: tuple[bool, ...]
     run: tuple[float, float, float, float]
     wake: tuple[float, float, float]
@@ -68,6 +70,7 @@ def of(answer: Mapping[str, Any], flags: tuple[str, ...] = (), *, results: bool 
         callbacks=len(missed),
         seconds=len(missed) * answer["frames"] / answer["rate"],
         misses=int(missed.sum()),
+        woken_late=int((missed & (late >= answer["frames"] / answer["rate"])).sum()),
         missed_windows=tuple(bool(missed[window].any()) for window in windows),
         run=_quantiles(columns["run_ns"] / 1e9, 0.5, 0.99, 0.999, 1.0),  # type: ignore[arg-type]
         wake=_quantiles(late, 0.5, 0.99, 1.0),  # type: ignore[arg-type]

@@ -97,7 +97,8 @@ def _misses(subject: Figures, empty: Figures) -> Answer:
     def answer(state: State, message: str = "") -> Answer:
         return _answer("misses", state, subject.misses, empty.misses, f"misses: {message}")
 
-    said = f"{subject.misses} deadlines missed in {own} of {windows} windows, by the empty callback {empty.misses} in {its}"
+    of_them = f" ({subject.woken_late} of them by waking after the deadline)" if subject.woken_late else ""
+    said = f"{subject.misses} deadlines missed{of_them} in {own} of {windows} windows, by the empty callback {empty.misses} in {its}"
     if more_than_chance(own, its):
         return answer("fail", said)
     if seconds < min(LEAST_SECONDS, empty.seconds) * 0.99:

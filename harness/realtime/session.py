@@ -137,10 +137,12 @@ def _prove(item: Planned, registry: Registry, seconds: float, environment: Mappi
     return Row(item, (Answer("run", "pass"), *answers), metrics, launches=1), _notes(subject, empty, answer["memory"])
 
 
+_COUNTS = ("callbacks", "misses", "woken_late", "voluntary", "involuntary", "faults", "allocations", "locks")
+
+
 def _metrics(one: Figures) -> dict[str, Interval]:
     found: dict[str, float] = {
-        "callbacks": one.callbacks, "played_seconds": one.seconds, "misses": one.misses, "voluntary": one.voluntary,
-        "involuntary": one.involuntary, "faults": one.faults, "allocations": one.allocations, "locks": one.locks,
+        "played_seconds": one.seconds, **{name: getattr(one, name) for name in _COUNTS},
         **_named("callback", one.run, "p50", "p99", "p999", "max"), **_named("wake", one.wake, "p50", "p99", "max"),
     }  # fmt: skip
     if (results := one.results) is not None:
