@@ -131,6 +131,16 @@ inline void pin(int cpu) {
     pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
+// The lowest numbered processor that this process may use.
+inline int first_cpu() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    sched_getaffinity(0, sizeof set, &set);
+    int cpu = 0;
+    while (cpu < CPU_SETSIZE - 1 && !CPU_ISSET(static_cast<size_t>(cpu), &set)) ++cpu;
+    return cpu;
+}
+
 // Keep what is in memory there, and what will come; pages still arrive when they are first touched.
 inline std::string lock_memory() {
     if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0) return "";

@@ -72,7 +72,7 @@ class Control {
     void compete() {
         prctl(PR_SET_TIMERSLACK, 1UL);
         ask_for_priority(PRIORITY + 1);
-        pin(0);
+        pin(first_cpu());
         while (!stop_) {
             sleep_until_ns(now_ns() + 500'000);
             spin_ns(50'000);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,15 +30,16 @@ WARM_UP = -1
 """The number of the window in which code and data come into the caches: counted for allocations and locks alone."""
 
 
-def controls(*, rate: float, memory: bool = True) -> dict[str, Any]:
+def controls(*, rate: float) -> dict[str, Any]:
     """Play every control: `deliberate`, how often it did what it is for, and what was seen of it."""
     native = importlib.import_module(NATIVE)
-    why = native.lock_memory() if memory else ""
+    why = native.lock_memory()
     answer: dict[str, Any] = {}
     for kind in native.controls():
         with control(kind, CONTROL_FRAMES, rate) as (callback, deliberate):
-            # Its rival needs the processor that the callback runs on.
-            stage = Stage(CONTROL_FRAMES, rate, cpu=0 if kind == "involuntary" else -1, settled_seconds=0)
+            # Its rival sits on the first processor that this process may use.
+            cpu = min(os.sched_getaffinity(0)) if kind == "involuntary" else -1
+            stage = Stage(CONTROL_FRAMES, rate, cpu=cpu, settled_seconds=0)
             stage.play(callback, CONTROL_CALLBACKS, window=0, seed=0)
             answer[kind] = {**stage.answer(), "deliberate": deliberate()}
     return {"controls": answer, "memory": why}
