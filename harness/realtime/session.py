@@ -24,7 +24,7 @@ from harness.realtime.figures import Figures
 from harness.realtime.judging import judge
 from harness.realtime.playing import MOST_TURNS, NATIVE
 from harness.record import LeftOut, Outcome, Plan, Planned
-from harness.registry import Registry, unavailable
+from harness.registry import Registry, no_native, unavailable
 from harness.settings import ConfigurationError, Settings
 from harness.stats import Interval, exactly
 from harness.verdict import Answer, Problem, Row, Verdicts
@@ -102,15 +102,16 @@ def preloaded(environment: Mapping[str, str]) -> dict[str, str]:
 def _check_system() -> None:
     if sys.platform != "linux":
         raise ConfigurationError("the real-time proof needs Linux: absolute sleep, usage per thread, a preloaded library")
-    _watch()
+    if reason := no_native(NATIVE):
+        raise ConfigurationError(f"the real-time proof needs its audio thread: {reason}")
 
 
 def _watch() -> Path:
+    """The library to preload, beside the native module."""
     found = importlib.util.find_spec(NATIVE)
-    path = Path(found.origin).with_name("_watch.so") if found is not None and found.origin else None
-    if path is None or not path.is_file():
-        raise ConfigurationError("the real-time proof needs its native thread: not built; install a C++ compiler, then this package again")
-    return path
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).with_name("_watch.so")
 
 
 def _prove(item: Planned, registry: Registry, seconds: float, environment: Mapping[str, str]) -> tuple[Row, list[str]]:
