@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "watchdog": set(),
     "origin": {"component"},
     "runner": {"clock", "component", "machine", "memory", "origin", "realtime", "registry", "settings", "wire"},
-    "realtime": {"component", "measure", "metrics", "record", "registry", "settings", "stats", "verdict"},
+    "realtime": {"component", "machine", "measure", "metrics", "record", "registry", "settings", "stats", "verdict"},
     "worker": {"runner", "watchdog", "wire"},
     "measure": {
         "audio", "component", "files", "machine", "parity", "record", "registry", "settings", "store", "watchdog", "wire",

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.machine.state import counters, state
 from harness.measure.plan import session_name
 from harness.measure.process import WorkerFailed, WorkerProcess, pins
 from harness.metrics import EMPTY, FALLBACK
@@ -116,6 +117,7 @@ def _watch() -> Path:
 
 def _prove(item: Planned, registry: Registry, seconds: float, environment: Mapping[str, str]) -> tuple[Row, list[str]]:
     name = f"{item.component}.{item.implementation}"
+    before = counters()
     try:
         with WorkerProcess(name, environment) as worker:
             answer = worker.ask(
@@ -135,7 +137,9 @@ def _prove(item: Planned, registry: Registry, seconds: float, environment: Mappi
     answers = judge(subject, empty, answer["latency"], answer["subject"]["frames"], answer["subject"]["rate"])
     metrics: dict[str, Interval] = {**_metrics(subject), **{f"{EMPTY}{name}": value for name, value in _metrics(empty).items()}}
     metrics["latency_samples"] = exactly(answer["latency"])
-    return Row(item, (Answer("run", "pass"), *answers), metrics, launches=1), _notes(subject, empty, answer["memory"])
+    busy = state(before).busy_reason()
+    noise = [f"{item.case}: the machine was busy: {busy}"] if busy else []
+    return Row(item, (Answer("run", "pass"), *answers), metrics, launches=1), [*noise, *_notes(subject, empty, answer["memory"])]
 
 
 _COUNTS = ("callbacks", "misses", "woken_late", "voluntary", "involuntary", "faults", "allocations", "locks")
