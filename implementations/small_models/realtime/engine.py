@@ -45,6 +45,7 @@ def realtime(settings: Settings) -> Iterator[Callback]:
     """The shipped weights, for `harness run model_pipeline --only realtime`."""
     from implementations.small_models.checkpoints import shipped
 
-    models, weights = ({name: pair[part] for name, pair in shipped().items()} for part in (0, 1))
+    served = shipped()
+    models, weights = {name: model for name, (model, _) in served.items()}, {name: own for name, (_, own) in served.items()}
     with engine_pipeline(models, weights, settings) as (callback, _):
         yield callback
