@@ -196,14 +196,18 @@ def _prove_realtime(options: argparse.Namespace, context: Context, screen: Conso
     """Play callbacks on a real audio thread beside an empty one; what is not proved is not green."""
     from harness.realtime import judging, session
     from harness.report import realtime, terminal
-    from harness.report.console import progress
+    from harness.report.console import progress, say
 
     names = {"machine": context.machine.name, "profile": context.profile.name}
     plan = session.plan(context.registry, options.patterns, context.settings, **names)
     terminal.render_plan(plan, screen)
     seconds = judging.LEAST_SECONDS if options.seconds is None else options.seconds
-    with progress("playing in real time") as show:
-        found = session.prove(plan, context.registry, seconds=seconds, environment=context.profile.environment, progress=show)
+    try:
+        with progress("playing in real time") as show:
+            found = session.prove(plan, context.registry, seconds=seconds, environment=context.profile.environment, progress=show)
+    except KeyboardInterrupt:
+        say("interrupted; half a proof is none, and nothing of it is kept: run it again")
+        return INCOMPLETE
     realtime.render(found.verdicts, found.controls, screen)
     return conclude(options, found.verdicts)
 
