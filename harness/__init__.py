@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.component import (
         Approximate,
+        Callback,
         Case,
         Close,
         Component,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Approximate",
+    "Callback",
     "Case",
     "Close",
     "Component",

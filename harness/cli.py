@@ -88,12 +88,16 @@ def parser() -> argparse.ArgumentParser:
 
     one = _add(under, "run", running.run, "measure: plan, parity, time, judge against the profile, one table, record")
     one.add_argument("patterns", nargs="*", metavar="PATTERN", help="component or component.implementation, with * and ?; all without")
-    one.add_argument("--only", choices=("parity", "settings"), help="only compare results, or only flip each setting")
+    one.add_argument(
+        "--only", choices=("parity", "settings", "realtime"),
+        help="only compare results, or only flip each setting, or only play real-time callbacks on an audio thread",
+    )  # fmt: skip
     one.add_argument("--case", action="append", metavar="NAME", help="only this case (repeatable)")
     one.add_argument("--seed", type=int, metavar="N", help="this seed instead of the family of three (with --only parity)")
     one.add_argument("--sweep", action="append", default=[], metavar="NAME=A,B", help="over the values of a setting, interleaved")
     one.add_argument("--input", type=Path, metavar="FILE", help="the user's own audio as the case (wav, flac, mp3, ogg)")
     one.add_argument("--thorough", action="store_true", help="the long cases too")
+    one.add_argument("--seconds", type=float, metavar="S", help="with --only realtime: how long each callback plays (default 60)")
     one.add_argument("--launches", type=int, metavar="N", help="fresh processes per row and case (default 3, which a verdict needs)")
     one.add_argument("--record", action="store_true", help="write into asv history (clean commits only)")
     one.add_argument("--resume", nargs="?", const="", metavar="SESSION", help="go on with a session that did not end (default: the latest)")

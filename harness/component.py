@@ -252,13 +252,31 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Callback:
+    """What an audio thread calls, as addresses of C functions (harness/realtime/callback.h declares them).
+
+    function: a `harness_callback`: one block of mono float32 in [-1, 1] in and out; must not allocate, lock or block.
+    results: a `harness_results`: the result that the last block used; 0 for a callback that uses none. state: what both are given.
+    latency: samples by which the output lags behind the input, as a host would be told. flags: what each bit of a result's flags
+    says of its fallback, lowest first.
+    """
+
+    function: int
+    state: int
+    latency: int
+    results: int = 0
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Implementation:
     """One way to compute a component.
 
     load(settings): a context manager, timed as load time, that gives `run` (or a Loaded); leaving it frees device and threads.
     settings: names of the settings it honours. clock: the clock that suits its regression verdict.
     variants: further rows beside the plain one. plain: False where every row is a variant (a device that has no float64
-    cannot promise what the policy asks): then its default settings are not measured.
+    cannot promise what the policy asks): then its default settings are not measured. realtime(settings): a context manager that
+    gives the Callback for blocks of settings.audio_buffer samples at settings.sample_rate Hz; leaving it ends its threads.
     """
 
     component: str
@@ -270,6 +288,7 @@ class Implementation:
     settings: tuple[str, ...] = ()
     variants: tuple[Variant, ...] = ()
     plain: bool = True
+    realtime: Callable[[Settings], AbstractContextManager[Callback]] | None = None
     description: str = ""
 
     def __post_init__(self) -> None:

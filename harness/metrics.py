@@ -74,6 +74,15 @@ METRICS: dict[str, About] = {
     "accuracy_drop": About("share", noise="", lowest=-1.0, highest=1.0),
 }
 
+REALTIME: dict[str, About] = {
+    **{f"{of}_{name}_seconds": About("seconds") for of in ("callback", "wake", "age") for name in ("p50", "p99", "p999", "max")},
+    "played_seconds": About("seconds", None),
+}
+"""Of the real-time proof, whose other figures are counts; no targets are set on them."""
+
+FALLBACK, EMPTY = "fallback ", "empty_"
+"""What begins the names of a proof's shares of blocks that used a fallback, and of the figures of the empty callback."""
+
 SPEEDUP = "speedup_over_"
 LOW_QUANTILE = 0.25
 """Of many short blocks a low quantile repeats best: interruptions only ever add time."""
@@ -90,7 +99,9 @@ def about(name: str) -> About:
     """What the metric of that name is; a component's own parity metric is a number whose better side only its bound tells."""
     if name.startswith(SPEEDUP):
         return About("x", "more", noise="paired")
-    return METRICS.get(name) or About("number", None, noise="", lowest=-math.inf)
+    if name.startswith(FALLBACK):
+        return About("share", noise="")
+    return METRICS.get(name) or REALTIME.get(name.removeprefix(EMPTY)) or About("number", None, noise="", lowest=-math.inf)
 
 
 def key(item: Record | Planned) -> Key:

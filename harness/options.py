@@ -40,12 +40,19 @@ def check_run(options: argparse.Namespace) -> None:
     """Refuse options that would change nothing: what was asked for and not done must not look done."""
     if options.resume is not None:
         settings_ = tuple(f"setting_{name}" for name in NAMES)
-        useless: tuple[str, ...] = ("patterns", "only", "case", "seed", "sweep", "thorough", "launches", "profile", *settings_)
+        useless: tuple[str, ...] = ("patterns", "only", "case", "seed", "sweep", "thorough", "seconds", "launches", "profile", *settings_)
         _refuse(options, "means nothing with --resume, which goes on with the plan of the session", *useless)
         return
     if options.only == "settings":
         useless = ("case", "seed", "sweep", "input", "thorough", "launches", "record", "json", "junit", "markdown")
         _refuse(options, "means nothing with --only settings, which flips each setting on the case that its component names", *useless)
+    if options.only == "realtime":
+        useless = ("case", "seed", "sweep", "input", "thorough", "launches", "record")
+        _refuse(options, "means nothing with --only realtime, which plays noise at every size of block (--audio-buffer N: one)", *useless)
+        if options.seconds is not None and not 0.5 <= options.seconds <= 24 * 3600:
+            raise ConfigurationError(f"--seconds: expected 0.5 to 86400, found {options.seconds:g}")
+        return
+    _refuse(options, "needs --only realtime", "seconds")
     if options.only == "parity":
         _refuse(options, "means nothing with --only parity, which takes no times", "launches", "record")
     else:

@@ -147,7 +147,7 @@ def unavailable(implementation: Implementation) -> str | None:
     missing = [flag for flag in requires.cpu_flags if flag not in _cpu_flags()]
     if missing:
         return f"this CPU lacks {', '.join(missing)}"
-    reason = _no_device(requires) or _no_native(requires.native)
+    reason = _no_device(requires) or no_native(requires.native)
     if reason or requires.why_not is None:
         return reason
     try:
@@ -252,7 +252,8 @@ def _no_device(requires: Requires) -> str | None:
     return None
 
 
-def _no_native(module: str | None) -> str | None:
+def no_native(module: str | None) -> str | None:
+    """Why a native module cannot be used, or None."""
     if module is None:
         return None
     if importlib.util.find_spec(module) is None:

@@ -214,6 +214,12 @@ class Runner:
         inputs = next(iter(self._inputs.values()))
         return {"borrowed": origin.borrowed(lambda: _real(self._run(inputs)), self._implementation, others)}
 
+    def realtime(self, **request: Any) -> dict[str, Any]:
+        """Play callbacks in real time: the harness's own controls, or an implementation's beside the empty one."""
+        from harness.realtime import playing
+
+        return playing.controls(**request) if "implementation" not in request else playing.beside_empty(**request)
+
     def state(self) -> dict[str, Any]:
         """What really runs here: versions, BLAS kernels, threads, affinity, device memory."""
         from harness.machine.state import blas

@@ -34,6 +34,9 @@ def run(options: argparse.Namespace) -> int:
     if options.only == "settings":
         with alone(options):
             return _flip_settings(options.patterns, context, screen)
+    if options.only == "realtime":
+        with alone(options):
+            return _prove_realtime(options, context, screen)
     plan = _planned(options, context)
     if options.only == "parity":
         code = _measure(options, context, plan, screen)
@@ -187,6 +190,26 @@ def _flip_settings(patterns: Sequence[str], context: Context, screen: Console) -
         sys.stderr.write("harness: no component selected here names a setting that must show\n")
         return INCOMPLETE
     return int(not all(flip.shown for flip in flips))
+
+
+def _prove_realtime(options: argparse.Namespace, context: Context, screen: Console) -> int:
+    """Play callbacks on a real audio thread beside an empty one; what is not proved is not green."""
+    from harness.realtime import judging, session
+    from harness.report import realtime, terminal
+    from harness.report.console import progress, say
+
+    names = {"machine": context.machine.name, "profile": context.profile.name}
+    plan = session.plan(context.registry, options.patterns, context.settings, **names)
+    terminal.render_plan(plan, screen)
+    seconds = judging.LEAST_SECONDS if options.seconds is None else options.seconds
+    try:
+        with progress("playing in real time") as show:
+            found = session.prove(plan, context.registry, seconds=seconds, environment=context.profile.environment, progress=show)
+    except KeyboardInterrupt:
+        say("interrupted; half a proof is none, and nothing of it is kept: run it again")
+        return INCOMPLETE
+    realtime.render(found.verdicts, found.controls, screen)
+    return conclude(options, found.verdicts)
 
 
 def _record(context: Context, targets: Sequence[Target], folder: Path, measured: Sequence[Record], screen: Console) -> bool:

@@ -18,7 +18,7 @@ from harness.record import Build, Floor, Plan, Planned, Record
 from harness.targets import Target, in_force
 
 State = Literal["pass", "fail", "inconclusive", "invalid", "no target"]
-Question = Literal["run", "parity", "target", "regression"]
+Question = Literal["run", "parity", "target", "regression", "realtime"]
 
 MOST_REJECTED = 0.5
 """With more blocks than this spoiled by noise, the quiet rest is no fair sample."""

@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "wire": set(),
     "watchdog": set(),
     "origin": {"component"},
-    "runner": {"clock", "component", "machine", "memory", "origin", "registry", "settings", "wire"},
+    "runner": {"clock", "component", "machine", "memory", "origin", "realtime", "registry", "settings", "wire"},
+    "realtime": {"component", "machine", "measure", "metrics", "record", "registry", "settings", "stats", "verdict"},
     "worker": {"runner", "watchdog", "wire"},
     "measure": {
         "audio", "component", "files", "machine", "parity", "record", "registry", "settings", "store", "watchdog", "wire",
@@ -43,8 +44,8 @@ MAY_IMPORT = {
     "claims": {"installed", "metrics", "record", "settings", "stats", "targets", "verdict"},
     "history": {"files", "installed", "machine", "metrics", "record", "settings", "stats", "targets", "verdict"},
     "report": {
-        "claims", "component", "files", "gate", "history", "measure", "metrics", "parity", "record", "registry", "settings", "stats",
-        "targets", "verdict",
+        "claims", "component", "files", "gate", "history", "measure", "metrics", "parity", "realtime", "record", "registry",
+        "settings", "stats", "targets", "verdict",
     },
     "past": {"context", "history", "project", "record", "registry", "settings", "verdict"},
     "context": {

@@ -78,7 +78,7 @@ SCHEMA: dict[str, Any] = {
                             "required": ["question", "state"],
                             "additionalProperties": False,
                             "properties": {
-                                "question": {"enum": ["run", "parity", "target", "regression"]},
+                                "question": {"enum": ["run", "parity", "target", "regression", "realtime"]},
                                 "state": _STATE,
                                 "message": _TEXT, "metric": _TEXT, "value": _VALUE, "limit": _NUMBER,
                                 "notes": {"type": "array", "items": _TEXT},

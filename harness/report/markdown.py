@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from harness.report import view
+from harness.report import realtime, view
 from harness.report.view import Group, Note
 from harness.verdict import Verdicts
 
@@ -28,6 +29,8 @@ def render(verdicts: Verdicts) -> str:
         if group.kind:
             parts.append(f"*{escape(group.kind)}*")
         parts.append(_table(group))
+    for table in realtime.tables(verdicts):
+        parts += [f"### {escape(table.title)}", _grid(table.columns, table.lines)]
     rest, steps = [_note(note) for note in notes if not note.state], list(map(_step, view.next_steps(verdicts)))
     for title, lines in (("Notes", rest), ("Next", steps)):
         if lines:
@@ -66,3 +69,8 @@ def _table(group: Group) -> str:
     rule = "|" + "---|" * len(view.COLUMNS)
     rows = ["| " + " | ".join("<br>".join(escape(value) for value in cell) for cell in line.cells) + " |" for line in group.lines]
     return "\n".join([header, rule, *rows])
+
+
+def _grid(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = [columns, ["---"] * len(columns), *([escape(cell) for cell in line] for line in lines)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

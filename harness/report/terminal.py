@@ -34,7 +34,7 @@ def render(verdicts: Verdicts, console: Console, *, plan: bool = True) -> None:
     if groups:
         console.print()
         (_table if console.width >= TABLE_WIDTH else _paragraphs)(groups, console)
-    _notes(view.notes(verdicts), console)
+    render_notes(view.notes(verdicts), console)
     console.print()
     for step in view.next_steps(verdicts):
         console.print(Text(f"next: {step}"))
@@ -119,7 +119,8 @@ def _style(line: Line, column: int) -> str:
     return "bold" if column == 0 and line.role == "optimized" else ""
 
 
-def _notes(notes: Sequence[Note], console: Console) -> None:
+def render_notes(notes: Sequence[Note], console: Console) -> None:
+    """Print why what is not green is not."""
     if notes:
         console.print()
     for note in notes:

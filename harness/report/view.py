@@ -68,9 +68,10 @@ def groups(verdicts: Verdicts) -> list[Group]:
     """The table: per component and case the exact rows fastest first, then approximate rows and differing peers in blocks of their own."""
     found = []
     differing = {(row.planned.component, row.planned.case, row.planned.row) for row in verdicts.rows if _kind(row) == OTHERS}
-    for component, case in dict.fromkeys((row.planned.component, row.planned.case) for row in verdicts.rows):
+    rows = [row for row in verdicts.rows if row.of("parity")]  # a real-time proof compares no outputs, and has tables of its own
+    for component, case in dict.fromkeys((row.planned.component, row.planned.case) for row in rows):
         starred = {name for a, b, name in differing if (a, b) == (component, case)}
-        mine = [row for row in verdicts.rows if (row.planned.component, row.planned.case) == (component, case)]
+        mine = [row for row in rows if (row.planned.component, row.planned.case) == (component, case)]
         for kind in (EXACT, APPROXIMATE, OTHERS):
             block = sorted((row for row in mine if _kind(row) == kind), key=_rank)
             if block:
@@ -187,7 +188,7 @@ def _name(row: Row) -> str:
 def _kind(row: Row) -> str:
     if not row.planned.exact:
         return APPROXIMATE
-    return OTHERS if row.planned.role == "peer" and row.of("parity")[0].state == "fail" else EXACT
+    return OTHERS if row.planned.role == "peer" and any(answer.state == "fail" for answer in row.of("parity")) else EXACT
 
 
 def _rank(row: Row) -> float:

@@ -1,4 +1,4 @@
-# add_kernel(<target> BINDING <binding.cpp> KERNEL <kernel.cpp>... HEADERS <h>... [SOURCES <cpp>...] [LEVELS <level>...] [CONTRACT])
+# add_kernel(<target> BINDING <binding.cpp> [KERNEL <kernel.cpp>...] HEADERS <h>... [SOURCES <cpp>...] [LEVELS <level>...] [CONTRACT])
 #
 # Builds the nanobind module `_native` of the folder it is called in. Each KERNEL source is compiled once per dispatch level
 # with LEVEL defined (baseline, avx2, avx512, neon), into a namespace of that name; the binding picks one at run time.
@@ -40,7 +40,9 @@ function(add_kernel target)
   target_compile_options(${target} PRIVATE -ffp-contract=off)
   target_link_libraries(${target} PRIVATE Threads::Threads)
 
-  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
+  if(NOT ARG_KERNEL)
+    set(levels "") # nothing that a vector unit would make faster
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
     set(levels baseline avx2 avx512)
     set(flags_baseline "")
     set(flags_avx2 -mavx2 -mfma -mf16c)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from harness.component import Requires
 from implementations.small_models.checkpoints import Served
 from implementations.small_models.models import Model
 from implementations.small_models.packed import Pieces, pack
+from implementations.small_models.realtime.engine import realtime
 from implementations.small_models.serving import Compute, implementations
 from implementations.small_models.weights import Weights
 
@@ -128,3 +130,4 @@ EMOTION, MELODY, HARMONY, DYNAMICS, GROOVE, CHAIN = implementations(
     requires=Requires(native="implementations.small_models._native"),
     description="C++ with packed weights in one arena, the chain in one call, run-time dispatch",
 )
+CHAIN = replace(CHAIN, realtime=realtime)
