@@ -26,8 +26,8 @@ ORDER = (GATE, *(tool for tools in PEERS.values() for tool in tools))
 class Verdict:
     """One verdict over a specimen. slower: the share by which head's calls take longer. busy: beside a process that uses a CPU.
 
-    state: of seconds per call, "error" where the tool gave none. other: the worst state of its other metrics, none of which is
-    slower. found: the slow-down that the tool read. seconds, cpu_seconds: it took; budget_seconds: a peer was given to sample in.
+    state: of seconds per call, "error" where the tool gave none. other: the worst state of its other metrics that are equal
+    on both sides. found: the slow-down that the tool read. seconds, cpu_seconds: it took; budget_seconds: a peer was given to sample in.
     neighbour: CPU seconds of the busy process per second. code: fingerprint of the gate.
     """
 

@@ -30,6 +30,9 @@ VERDICT_SECONDS = 120.0
 COUNTING = ("quality", "tally")
 """Modules of the gate that count its verdicts, and have no part in them."""
 
+UNTOUCHED = ("load_seconds", "peak_bytes")
+"""Metrics that a slower call leaves as they are; its latency is slower too."""
+
 LAUNCH_SECONDS = 2.0
 CALIBRATION_LAUNCHES, PROOF_LAUNCHES = (6, 20), 12
 """Processes that measure how much longer a call takes: one lies otherwise in memory than the next."""
@@ -53,7 +56,7 @@ class Specimen:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one tool says of a specimen: its state for the time of a call, the worst one of its other metrics, and why."""
+    """What one tool says of a specimen: its state for the time of a call, the worst one of the metrics that are equal, and why."""
 
     tool: str
     state: str
@@ -119,11 +122,10 @@ class Trials:
             return Judgement(GATE, "inconclusive", launches=launches, reason=f"nothing to decide on: {ended}"[:1000])
         own = decisions.pop(compare.SECONDS)
         order = ("fail", "invalid", "inconclusive", "pass")
-        others = sorted((order.index(decision.state), metric, decision.reason) for metric, decision in decisions.items())
-        worst = order[others[0][0]] if others else "pass"
-        reason = "; ".join([own.reason, *(f"{metric}: {why}" for rank, metric, why in others if order[rank] != "pass")])
+        same = [decision.state for metric, decision in decisions.items() if not slower or metric in UNTOUCHED]
+        others = [f"{metric}: {decision.reason}" for metric, decision in sorted(decisions.items()) if decision.state != "pass"]
         point = own.interval.point if isinstance(own.interval, stats.Interval) else None
-        return Judgement(GATE, own.state, worst, point, launches, reason)
+        return Judgement(GATE, own.state, min(same, key=order.index, default="pass"), point, launches, "; ".join([own.reason, *others]))
 
     def peer(self, package: str, case: str, slower: float, seconds: float) -> list[Judgement]:
         """What a peer says of it when it samples for so many seconds."""

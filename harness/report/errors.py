@@ -20,10 +20,10 @@ COLUMNS = (
 HOW = """\
 Each verdict compares a kernel with a build of itself that is slower by the share in the table; 0 % is equal code, built twice. *fail*,
 *pass* and *inconclusive* are percent of the `n` verdicts on the time of a call, with the exact 95 % binomial interval (Clopper and
-Pearson). *read*: the median slow-down that the tool itself read. *others*: verdicts in which another metric of the gate (memory, load
-time, latency), none of which is slower, failed, or was left undecided. *s*, *CPU s*: the median time of a verdict, all of its processes
-included. *busy*: beside a process that keeps one CPU busy and may run on any. All cells grow together: N verdicts on equal code, a third
-of N on each slow-down, and of each peer a third of N, 20 at most.
+Pearson). *read*: the median slow-down that the tool itself read. *others*: verdicts in which another metric of the gate that is equal on
+both sides (memory and load time; on equal code also latency) failed, or was left undecided. *s*, *CPU s*: the median time of a
+verdict, all of its processes included. *busy*: beside a process that keeps one CPU busy and may run on any. All cells grow together: N
+verdicts on equal code, a third of N on each slow-down, and of each peer a third of N, 20 at most.
 
 The peers take turns with the gate: right after one of its verdicts, on the same builds. Each samples for as long as that verdict took
 in all; its own start comes on top. asv: `asv continuous -a repeat=1,100000,T`, T a quarter for each of its 2 x 2 processes.
