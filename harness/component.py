@@ -161,7 +161,7 @@ class Work:
         return Work(self.operations, self.bytes - self.weight_bytes + weights, precision, weights)
 
 
-_BITS = {"float64": 64, "float32": 32, "float16": 16, "bfloat16": 16, "int16": 16, "int8": 8}
+_BITS = {"float64": 64, "float32": 32, "int24": 24, "float16": 16, "bfloat16": 16, "int16": 16, "int8": 8}
 
 
 @dataclass(frozen=True)

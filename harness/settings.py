@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-PRECISIONS = ("float64", "float32", "float16", "bfloat16", "int16", "int8")
+PRECISIONS = ("float64", "float32", "int24", "float16", "bfloat16", "int16", "int8")
 MODES = ("full", "lightweight", "auto")
 SIZES = ("small", "medium", "large")
 

@@ -32,9 +32,9 @@ EXAMPLE = HEADER.with_name("example.c")
 class Engine:
     """Models of one packed file on one dispatch level, with their state.
 
-    precision: of the weights: "float32", "bfloat16", "float16" or "int8" (a scale per row; inputs of each layer in 8 bits too, with a
-    range of their own per frame). Sums, biases, activations and state are float32 at every precision (sums of int8 are exact). Engines
-    for single frames pack float32 in three bytes where the level is AVX2 or more: 24 bits with a scale per row, as exact as float32.
+    precision: of the weights: "float32", "int24" (a scale per row: as exact, in three bytes), "bfloat16", "float16" or "int8" (a scale per
+    row; inputs of each layer in 8 bits too, with a range of their own per frame). Sums, biases, activations and state are float32 at
+    every precision (sums of int8 are exact).
     stateful: LSTMs go on from the last frame; otherwise each frame is one step from the zero state, for which recurrent weights and
     forget gates are not even loaded. level: "avx512_bf16", ..., "baseline", the fastest by default. batch: frames per pass.
     """
@@ -126,7 +126,7 @@ EMOTION, MELODY, HARMONY, DYNAMICS, GROOVE, CHAIN = implementations(
     "native",
     "optimized",
     _open,
-    precisions=("bfloat16", "float16", "int8"),
+    precisions=("int24", "bfloat16", "float16", "int8"),
     requires=Requires(native="implementations.small_models._native"),
     description="C++ with packed weights in one arena, the chain in one call, run-time dispatch",
 )

@@ -12,7 +12,7 @@ import numpy as np
 from implementations.small_models.models import LSTM, Dense, Model
 from implementations.small_models.weights import Weights, checked
 
-PRECISIONS = {"float32": 0, "bfloat16": 1, "float16": 2, "int8": 3}
+PRECISIONS = {"float32": 0, "bfloat16": 1, "float16": 2, "int8": 3, "int24": 4}
 ACTIVATIONS = {"tanh": 0, "relu": 1, "sigmoid": 2, "softmax": 3}
 MAGIC, VERSION, FEATURES = b"SMALLMDL", 1, "features"
 
@@ -114,8 +114,11 @@ def _blocks(model: Model, weights: Weights, precision: str, stateful: bool) -> I
 
 
 def rounded(matrix: np.ndarray, precision: str) -> Rows:
-    """A float32 matrix (rows, columns) to nearest in `precision`; int8: symmetric, -127 to 127, one scale per row."""
-    if precision == "float32":
+    """A float32 matrix (rows, columns) to nearest in `precision`; int8: symmetric, -127 to 127, one scale per row.
+
+    int24: float32, of which the engine makes 24 bits when it fills its arena.
+    """
+    if precision in ("float32", "int24"):
         return Rows(np.ascontiguousarray(matrix, "<f4"))
     if precision == "float16":
         with np.errstate(over="ignore"):

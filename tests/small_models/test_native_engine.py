@@ -14,14 +14,15 @@ from implementations.small_models.weights import random_weights
 
 _native = pytest.importorskip("implementations.small_models._native", reason="native: not built")
 LEVELS = _native.levels()
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+PRECISIONS = ("float32", "int24", "bfloat16", "float16", "int8")
 
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("stateful", [False, True])
 @pytest.mark.parametrize("batch", [1, 8])
-def test_float32_is_within_its_bound_of_float64(level, stateful, batch):
-    engine = Engine(MODELS, WEIGHTS, stateful=stateful, level=level, batch=batch)
+@pytest.mark.parametrize("precision", ["float32", "int24"])
+def test_exact_precisions_are_within_their_bound_of_float64(level, stateful, batch, precision):
+    engine = Engine(MODELS, WEIGHTS, precision=precision, stateful=stateful, level=level, batch=batch)
     found = engine.run(FEATURES)
     for name, expected in answers(stateful).items():
         assert np.abs(found[:, engine.slices[name]] - expected).max() <= 5e-7, name
@@ -47,10 +48,10 @@ def test_other_widths_and_depths(level, stateful, name, precision):
     weights = random_weights(model, 5)
     features = np.random.default_rng(3).normal(size=(11, model.inputs)).astype(np.float32)
     expected = run_model(model, as_stored(weights, precision), features, stateful=stateful)
-    allowed = {"float32": 1e-6, "float16": 1e-6, "bfloat16": 8e-3 if level == "avx512_bf16" else 1e-6, "int8": 2e-2}[precision]
+    narrow = {"bfloat16": 8e-3 if level == "avx512_bf16" else 1e-6, "int8": 2e-2}
     for batch in (1, 5):
         engine = Engine({name: model}, {name: weights}, precision=precision, stateful=stateful, level=level, batch=batch)
-        assert np.abs(engine.run(features) - expected).max() <= allowed
+        assert np.abs(engine.run(features) - expected).max() <= narrow.get(precision, 1e-6)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -62,7 +63,7 @@ def test_a_frame_does_not_depend_on_the_frames_beside_it(level, stateful, precis
     single = Engine(MODELS, WEIGHTS, precision=precision, stateful=stateful, level=level).run(FEATURES)
     assert np.array_equal(wide[0], wide[1])
     assert np.array_equal(wide[0], wide[2])
-    assert np.abs(wide[0] - single).max() <= (5e-7 if precision == "float32" else 0)
+    assert np.abs(wide[0] - single).max() == 0
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -30,7 +30,7 @@ def signed(packed: bytes) -> bytes:
     return head + struct.pack("<I", zlib.crc32(body, zlib.crc32(head))) + body
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16", "int8"])
+@pytest.mark.parametrize("precision", ["float32", "int24", "bfloat16", "float16", "int8"])
 def test_every_truncation_is_refused(precision):
     packed = small(precision)
     load(packed)

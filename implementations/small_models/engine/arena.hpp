@@ -108,7 +108,7 @@ inline double fixed_scale(const PackedLayer& layer, size_t row) {
 
 inline void write_element(uint8_t* to, const Matrix& matrix, size_t row, size_t column, Precision as, double scale) {
     const size_t place = row * matrix.columns + column;
-    if (as != Precision::fixed24) {
+    if (as != Precision::int24) {
         const auto bytes = static_cast<size_t>(element_bytes(as));
         std::memcpy(to, matrix.elements + place * bytes, bytes);
         return;
@@ -147,7 +147,7 @@ inline uint8_t* write_panel(uint8_t* to, const PackedLayer& layer, const RowsOfP
         if (rows[i] < 0) continue;
         const auto row = static_cast<size_t>(rows[i]);
         floats[i] = layer.biases[row];
-        if (as != Precision::fixed24) continue;
+        if (as != Precision::int24) continue;
         scales[i] = fixed_scale(layer, row);
         floats[rows.size() + i] = static_cast<float>(scales[i] / 256);
     }

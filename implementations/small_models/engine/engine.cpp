@@ -56,11 +56,9 @@ sm_status create(const uint8_t* bytes, size_t size, const sm_options& options, s
     auto engine = std::make_unique<sm_engine>();
     engine->level = level_named(options.level ? options.level : "auto");
     if (!engine->level) return SM_NO_LEVEL;
-    // With several frames per pass arithmetic is the limit, not the bytes: plain floats are faster then.
-    const bool fixed24 = packed.precision == Precision::float32 && engine->level->fixed24 && batch == 1;
     // Rounded inputs cost 3 dB, which a state hands on from frame to frame.
     const bool dots = packed.precision == Precision::bfloat16 && engine->level->bfloat16_dots && !stateful;
-    const Target target{engine->level, fixed24 ? Precision::fixed24 : dots ? Precision::bfloat16_dots : packed.precision, stateful, batch};
+    const Target target{engine->level, dots ? Precision::bfloat16_dots : packed.precision, stateful, batch};
     Cursor counted(nullptr);
     lay_out(counted, packed, target);
     if (!engine->memory.allocate((counted.used() + 4095) / 4096 * 4096)) return SM_NO_MEMORY;

@@ -93,13 +93,13 @@ template <class W, int A, int N> inline const uint8_t* rows(const uint8_t* strea
     } else {
         typename W::Sum sums[U][N][A] = {};
         for (int n = 0; n < N; ++n)
-            for (int a = 0; a < A; ++a) sums[0][n][a] = W::precision == Precision::fixed24 ? F{} : load<F>(constants + a * kBytes);
+            for (int a = 0; a < A; ++a) sums[0][n][a] = W::precision == Precision::int24 ? F{} : load<F>(constants + a * kBytes);
         for (int i = 0; i < inputs; ++i) stream = accumulate<W, A, N, U>(stream, in[i], sums);
         for (int n = 0; n < N; ++n)
             for (int a = 0; a < A; ++a) {
                 found.value[n][a] = sums[0][n][a];
                 for (int u = 1; u < U; ++u) found.value[n][a] += sums[u][n][a];
-                if constexpr (W::precision == Precision::fixed24)
+                if constexpr (W::precision == Precision::int24)
                     found.value[n][a] = fma(load<F>(constants + (A + a) * kBytes), found.value[n][a], load<F>(constants + a * kBytes));
             }
     }
@@ -266,12 +266,6 @@ void activate(Activation activation, float* values, int32_t count) {
     for (int32_t i = 0; i < count; i += kLanes) store(values + i, apply(activation, load<F>(values + i)));
 }
 
-#if defined(WIDE_512) || defined(WIDE_256)
-constexpr bool kFixed24 = true;
-#else
-constexpr bool kFixed24 = false;
-#endif
-
 #if defined(LEVEL_avx512_bf16)
 constexpr bool kDots = true;
 constexpr auto kRunDots = run<BFloat16Dots>;
@@ -286,6 +280,6 @@ constexpr auto kRunDots = run<BFloat16>;  // not asked for
 }  // namespace
 
 extern const Level level;
-const Level level = {NAMED(LEVEL), kLanes, kPanel, {run<Float32>, run<BFloat16>, run<Float16>, run<Int8>, run<Fixed24>, kRunDots}, kFixed24, kDots, activate};
+const Level level = {NAMED(LEVEL), kLanes, kPanel, {run<Float32>, run<BFloat16>, run<Float16>, run<Int8>, run<Int24>, kRunDots}, kDots, activate};
 
 }  // namespace small_models::LEVEL

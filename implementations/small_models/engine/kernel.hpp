@@ -6,10 +6,10 @@
 
 namespace small_models {
 
-// How weights lie in memory. The first four are the precisions of a packed file. fixed24 is float32 in three bytes: whole numbers of 24 bits
-// with a scale per row, whose error is at most 2^-24 of the row's largest weight, that of float32 sums themselves, in three quarters of the bytes.
+// How weights lie in memory. The first five are the precisions of a packed file. int24: whole numbers of 24 bits with a scale per row, made
+// of float32 when the arena is filled; off by at most 2^-24 of the row's largest weight, as float32 sums are, in three quarters of the bytes.
 // bfloat16_dots are bfloat16 that meet inputs rounded to bfloat16, which one instruction multiplies in pairs.
-enum class Precision : int32_t { float32, bfloat16, float16, int8, fixed24, bfloat16_dots };
+enum class Precision : int32_t { float32, bfloat16, float16, int8, int24, bfloat16_dots };
 enum class Activation : int32_t { tanh, relu, sigmoid, softmax };
 
 // Columns of a row that lie together in memory, so that one instruction can take them with one broadcast of the input.
@@ -17,12 +17,12 @@ constexpr int group(Precision precision) {
     return precision == Precision::bfloat16 || precision == Precision::bfloat16_dots ? 2 : precision == Precision::int8 ? 4 : 1;
 }
 constexpr int element_bytes(Precision precision) {
-    return precision == Precision::float32 ? 4 : precision == Precision::fixed24 ? 3 : precision == Precision::int8 ? 1 : 2;
+    return precision == Precision::float32 ? 4 : precision == Precision::int24 ? 3 : precision == Precision::int8 ? 1 : 2;
 }
-// Blocks of one float per row in front of a panel's weights: biases; fixed24: and scales; int8: and, for each input, scales and scales *
+// Blocks of one float per row in front of a panel's weights: biases; int24: and scales; int8: and, for each input, scales and scales *
 // sums of the row.
 constexpr int constant_blocks(Precision precision, int inputs) {
-    return precision == Precision::int8 ? 1 + 2 * inputs : precision == Precision::fixed24 ? 2 : 1;
+    return precision == Precision::int8 ? 1 + 2 * inputs : precision == Precision::int24 ? 2 : 1;
 }
 constexpr int kSlack = 64;  // bytes that may be read beyond the last weight
 
@@ -67,7 +67,6 @@ struct Level {
     int32_t lanes, panel;
     // frames of `features` (frames, feature_count) through all enabled models; one function for each precision.
     void (*run[6])(const Program& program, const float* features, int32_t frames, const uint8_t* enabled);
-    bool fixed24;        // whether unpacking three bytes is cheap enough to be worth their saving
     bool bfloat16_dots;  // whether there is that instruction
     void (*activate)(Activation activation, float* values, int32_t count);  // alone, so that its error can be measured; whole vectors
 };

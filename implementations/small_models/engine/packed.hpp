@@ -5,7 +5,7 @@
 //                 pieces (uint32); per piece: source (int32: -1 the features, else an earlier model), first, count (uint32)
 //                 layers (uint32); per layer: kind (0 dense, 1 LSTM), activation, inputs, outputs (uint32)
 //     per layer:  biases (float32, rows), then the matrix of its input, and of its state where `stateful`:
-//                 int8: scales (float32, rows); elements (rows, columns), padded to 4 bytes
+//                 int8: scales (float32, rows); elements (rows, columns), padded to 4 bytes; those of int24 are float32
 //
 // A dense layer has as many rows as outputs. An LSTM has gates * outputs: input, forget, cell, output; without state the forget gate is left out.
 #pragma once
@@ -110,7 +110,7 @@ inline uint32_t checksum(const uint8_t* bytes, size_t size, uint32_t before = 0)
 
 inline bool finite_elements(const uint8_t* elements, size_t count, Precision precision) {
     if (precision == Precision::int8) return true;
-    const bool wide = precision == Precision::float32;
+    const bool wide = precision == Precision::float32 || precision == Precision::int24;
     const uint32_t exponent = wide ? 0x7f800000 : precision == Precision::float16 ? 0x7c00 : 0x7f80;
     for (size_t i = 0; i < count; ++i) {
         uint32_t bits = 0;
@@ -123,7 +123,8 @@ inline bool finite_elements(const uint8_t* elements, size_t count, Precision pre
 inline void read_matrix(Reader& reader, size_t rows, size_t columns, Precision precision, Matrix& matrix, bool& finite) {
     matrix.columns = columns;
     if (precision == Precision::int8) matrix.scales = reader.finite(rows);
-    matrix.elements = reader.take(rows * columns * static_cast<size_t>(element_bytes(precision)));
+    const Precision stored = precision == Precision::int24 ? Precision::float32 : precision;
+    matrix.elements = reader.take(rows * columns * static_cast<size_t>(element_bytes(stored)));
     finite = finite && matrix.elements && finite_elements(matrix.elements, rows * columns, precision);
 }
 
@@ -146,7 +147,7 @@ inline bool read_model(Reader& reader, const Packed& packed, PackedModel& model)
     for (uint32_t left = reader.number(1, 64); left && reader.good(); --left) {
         PackedLayer layer{};
         layer.recurrent = reader.number(0, 1) == 1;
-        layer.activation = static_cast<Activation>(reader.number(0, 3));
+        layer.activation = static_cast<Activation>(reader.number(0, 4));
         layer.inputs = reader.number(1, kMost);
         layer.outputs = reader.number(1, kMost);
         if (layer.inputs != width) return false;
@@ -163,7 +164,7 @@ inline sm_status read(const uint8_t* bytes, size_t size, Packed& packed) {
     const uint32_t version = reader.number();
     if (!reader.good()) return SM_CORRUPT;
     if (version != SM_VERSION) return SM_OTHER_VERSION;
-    packed.precision = static_cast<Precision>(reader.number(0, 3));
+    packed.precision = static_cast<Precision>(reader.number(0, 4));
     packed.stateful = reader.number(0, 1) == 1;
     packed.features = reader.number(1, kMost);
     const uint32_t models = reader.number(1, 64);

@@ -43,7 +43,7 @@ typedef enum {
     SM_NO_MEMORY
 } sm_status;
 
-typedef enum { SM_FLOAT32 = 0, SM_BFLOAT16 = 1, SM_FLOAT16 = 2, SM_INT8 = 3 } sm_precision;
+typedef enum { SM_FLOAT32 = 0, SM_BFLOAT16 = 1, SM_FLOAT16 = 2, SM_INT8 = 3, SM_INT24 = 4 } sm_precision;
 
 typedef struct {
     int stateful;      /* not 0: LSTMs keep their state from one frame to the next */

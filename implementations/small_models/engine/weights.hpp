@@ -21,8 +21,8 @@ struct Float32 {
 };
 
 // Numbers of 24 bits move to the upper three bytes of a word, and from there to floats, exactly; the scale knows of the factor 256.
-struct Fixed24 {
-    static constexpr Precision precision = Precision::fixed24;
+struct Int24 {
+    static constexpr Precision precision = Precision::int24;
     using Word = float;
     using Taken = F;
     using Spread = F;
