@@ -58,7 +58,7 @@ def test_medians_of_arrays_are_scipys_to_the_bit():
     assert np.array_equal(found, median_filter(values, size=(31, 1), mode="reflect"))
 
 
-@pytest.mark.parametrize(("count", "period"), [(1, 3.0), (50, 7.0), (400, 1.0), (400, 22.0), (400, 43.0), (60, 90.0)])
+@pytest.mark.parametrize(("count", "period"), [(1, 3.0), (50, 7.0), (400, 22.0), (400, 43.0), (60, 90.0)])
 def test_recursion_over_beats_is_that_of_numpy(count, period):
     scores = np.random.default_rng(count).random(count)
     cumulative, before = np.empty(count), np.empty(count, np.int32)
