@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "limits": {"clock", "component", "machine", "record", "settings"},
     "audio": {"settings"},
     "project": {"settings"},
-    "profile": {"machine", "project", "settings"},
+    "lightweight": {"machine", "settings"},
+    "profile": {"lightweight", "machine", "project", "settings"},
     "clock": set(),
     "memory": set(),
     "record": {"parity", "project", "settings"},
@@ -42,7 +43,9 @@ MAY_IMPORT = {
         "targets", "verdict",
     },
     "past": {"context", "history", "measure", "project", "record", "registry", "settings", "verdict"},
-    "context": {"installed", "machine", "parity", "profile", "project", "record", "registry", "settings", "targets", "verdict"},
+    "context": {
+        "installed", "lightweight", "machine", "parity", "profile", "project", "record", "registry", "settings", "targets", "verdict",
+    },
     "gate": {
         "clock", "component", "machine", "measure", "metrics", "profile", "project", "record", "registry", "settings", "stats",
         "targets", "verdict",
