@@ -8,6 +8,7 @@ gives that rule, to the letter.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from harness.machine import Machine
 from harness.settings import ConfigurationError, Settings, parse, show
@@ -36,7 +37,7 @@ _WIDE = ("avx2", "sve")
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
     """Settings from the document's variables; ConfigurationError names the variable. An empty one counts as unset."""
-    found = {}
+    found: dict[str, Any] = {}
     for variable, name in VARIABLES.items():
         text = environ.get(variable, "").strip()
         if not text:

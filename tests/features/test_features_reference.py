@@ -43,7 +43,7 @@ def inputs():
     broken = piece[:90_000].copy()
     broken[20_000:50_000] = 0
     cases = {"piece": (piece, 44100), "quiet": (quiet, 22050), "gap": (broken, 48000), "fast rate": (piece[:70_001], 96000)}
-    short = {f"{n} samples": (piece[1000 : 1000 + n], 44100) for n in (1, 511, 513, 1025, 8191)}
+    short = {f"{n} samples": (piece[1000 : 1000 + n], 44100) for n in (1, 511, 1536, 2049, 8191)}
     silence = {"silence": (np.zeros(9000, np.float32), 44100)}
     return {name: {"samples": samples, "sample_rate": rate} for name, (samples, rate) in (cases | short | silence).items()}
 
