@@ -42,7 +42,7 @@ def list_(options: argparse.Namespace) -> int:
 
 def machine(options: argparse.Namespace) -> int:
     """Identity, profile, settings, state, and the measured ceilings."""
-    from harness import history, limits, lock
+    from harness import history, lightweight, limits, lock
     from harness.machine import describe, state
     from harness.report import checks
     from harness.report.console import console, progress, render_pairs, say
@@ -57,6 +57,8 @@ def machine(options: argparse.Namespace) -> int:
         with lock.measuring(tell=say), progress("measuring limits") as note:
             found = limits.measure_limits(context.machine, note, environment=context.profile.environment)
     render_pairs([*lines, *(limits.describe(found) if found else [("limits", "not measured; `harness machine --limits`")])], screen)
+    for line in lightweight.block(context.settings, context.machine):
+        screen.print(line, markup=False, highlight=False)
     if options.asv:
         render_pairs(checks.registration(history.register_machine(context.machine)), screen)
     return 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness import profile, project, registry, targets, verdict
+from harness import lightweight, profile, project, registry, targets, verdict
 from harness.installed import Code, Contract, Installed
 from harness.machine import Machine, this_machine
 from harness.parity import describe
@@ -17,6 +19,8 @@ from harness.settings import Settings
 from harness.store import Store, default_folder
 from harness.targets import Target
 from harness.verdict import Verdicts
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,10 @@ def gather(*, profile_name: str | None = None, given: Settings | None = None) ->
     machine = this_machine()
     chosen = profile.choose(machine, profile_name, folders=profile.project_folders())
     settings, origin = profile.settings_for(chosen, cli=given)
+    settings, why = lightweight.decided(settings, machine, os.environ)
+    if why:
+        origin = {**origin, "mode": f"{origin['mode']}, {why}"}
+    _log.info("\n".join(lightweight.block(settings, machine)))
     return Context(registry.discover(), machine, chosen, settings, origin, Store(default_folder()))
 
 

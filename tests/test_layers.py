@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "limits": {"clock", "component", "files", "machine", "record", "settings"},
     "audio": {"settings"},
     "project": {"settings"},
-    "profile": {"machine", "project", "settings"},
+    "lightweight": {"machine", "settings"},
+    "profile": {"lightweight", "machine", "project", "settings"},
     "clock": set(),
     "memory": set(),
     "record": {"parity", "settings"},
@@ -49,7 +50,8 @@ MAY_IMPORT = {
     },
     "past": {"context", "history", "project", "record", "registry", "settings", "verdict"},
     "context": {
-        "installed", "machine", "measure", "parity", "profile", "project", "record", "registry", "settings", "store", "targets", "verdict",
+        "installed", "lightweight", "machine", "measure", "parity", "profile", "project", "record", "registry", "settings", "store",
+        "targets", "verdict",
     },
     "gate": {
         "clock", "component", "files", "machine", "measure", "metrics", "profile", "project", "record", "registry", "settings", "stats",

@@ -99,6 +99,7 @@ def _arm_sets(values: dict[str, str]) -> list[str]:
 
 
 def _x86_sets(values: dict[str, str]) -> list[str]:
-    words = " ".join(values.get(f"machdep.cpu.{name}", "") for name in ("features", "leaf7_features", "extfeatures"))
+    names = ("machdep.cpu.features", "machdep.cpu.leaf7_features", "machdep.cpu.extfeatures")
+    words = " ".join(values.get(name, "") for name in names)
     flags = words.lower().replace(".", "_").split()
     return [_X86_SETS.get(flag, flag) for flag in flags]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import project
+from harness import lightweight, project
 from harness.machine import Machine
 from harness.profile.file import Definition, Fact, Margin, load, settings_of
 from harness.profile.predicates import unmet
@@ -110,13 +110,16 @@ def project_folders(start: Path | None = None) -> tuple[Path, ...]:
 def settings_for(
     profile: Profile, environ: Mapping[str, str] | None = None, cli: Settings | None = None
 ) -> tuple[Settings, dict[str, str]]:
-    """Settings of the profile, overridden by HARNESS_* variables, overridden by the command line; and where each came from."""
-    given = from_environment(os.environ if environ is None else environ)
+    """Settings of the profile, overridden by the source document's variables, by HARNESS_* variables, by the command line; and where
+    each came from."""
+    environ = os.environ if environ is None else environ
+    documented, given = lightweight.from_environment(environ), from_environment(environ)
     cli = Settings() if cli is None else cli
     sources = {name: f"profile {source}" for name, source in profile.settings_from.items()}
+    sources |= {name: f"environment {variable}" for variable, name in lightweight.VARIABLES.items() if name in documented.given()}
     sources |= {name: f"environment HARNESS_{name.upper()}" for name in given.given()}
     sources |= dict.fromkeys(cli.given(), "command line")
-    return profile.settings.merged(given).merged(cli), sources
+    return profile.settings.merged(documented).merged(given).merged(cli), sources
 
 
 def worker_environment(profile: Profile, settings: Settings) -> dict[str, str]:

@@ -1,14 +1,11 @@
 // Frames are lanes: a block of kFrames frames runs through window, transform, magnitude, bands and logarithm side by side.
-//
-// The transform of 2048 real samples is 64 real 32-point transforms (columns n, n + 64, ...; the window is fused with their first
-// additions) followed by 15 complex 64-point transforms, one per residue k mod 32 of the bins, and one that packs the real residues 0
-// and 16. A column's result is a row's input, so the intermediate (128 KiB) is written once and read once.
 #include "kernel.hpp"
 
 #include <cstdlib>
 #include <new>
 
 #include "fft.hpp"
+#include "logarithm.hpp"
 
 namespace LEVEL {
 namespace {
@@ -17,10 +14,9 @@ constexpr int64_t kBefore = kFrame / 2;  // samples of a frame before its centre
 
 // Memory of one thread, kept between calls.
 struct Scratch {
-    static constexpr int kRow = 64 * 2 * kBytes + 2 * kBytes;  // bytes; padded so that equal columns of the rows do not share cache sets
-    void* rows = get(2 * 16 * kRow);                           // twice 16 rows of 64 complex registers
-    void* inner = get(64 * 2 * kBytes);                        // 64 complex registers
-    float* magnitude = static_cast<float*>(get(16 * kPlaceRow * kBytes));  // (places, kFrames)
+    void* rows = get(kRowsBytes);
+    void* inner = get(kInnerBytes);
+    float* magnitude = static_cast<float*>(get(kPlaces * kBytes));  // (places, kFrames)
     float *columns = nullptr, *padded = nullptr, *bands = nullptr;  // samples, transposed; samples between zeros; bands rounded up
     size_t columns_size = 0, padded_size = 0, bands_size = 0;
 
@@ -107,77 +103,20 @@ template <int write> INLINE void fetch(const void* from, int lines, int step, in
 
 // |X| of the bins below tables.high into Scratch::magnitude.
 template <class T> void transform(const Tables& tables, const Twiddles<T>& twiddles, const T* window, Scratch& scratch, const Ahead& ahead) {
-    using V = Vec<T>;
-    constexpr int n = sizeof(V) / sizeof(T), parts = kFrames / n;  // in double a block is two registers wide
-    constexpr int row = Scratch::kRow / sizeof(T);
-    T* const rows = static_cast<T*>(scratch.rows);
-    T* const inner = static_cast<T*>(scratch.inner);
-    const auto row_of = [&](int part, int i) { return rows + (16 * part + i) * row; };
-    for (int part = 0; part < parts; ++part) {
-        T *const to = rows + 16 * part * row, *const packed = to + 15 * row;
-        const float* columns = scratch.columns + part * n;
-        real32_times_64<V, T>(
-            [&](int n2, int n1) ALWAYS { return sample<T>(columns + tables.at[32 * n2 + n1]); }, window,
-            [&](int n2, int i, Complex<V> x) ALWAYS {
-                store(to + i * row + 2 * n * n2, x.re);
-                store(to + i * row + 2 * n * n2 + n, x.im);
-            },
-            // residues 0 and 16 together are the bins of a real 128-point sequence, packed in pairs
-            [&](int n2, V even, V odd) ALWAYS {
-                store(packed + n * n2, even);
-                store(packed + n * (64 + n2), odd);
-            });
-    }
+    constexpr int n = sizeof(Vec<T>) / sizeof(T);
     const int high = tables.high;
-    // The parts of a row side by side: the lines of magnitudes that they share stay in the first cache.
-    for (int i = 0; i < 15; ++i)
-        for (int part = 0; part < parts; ++part) {
-            const int step = i * parts + part;
-            fetch<1>(ahead.output, ahead.output_lines, step, 15 * parts);
-            float* magnitude = scratch.magnitude + i * kPlaceRow * kFrames + part * n;
-            fft64<V, T>(row_of(part, i), twiddles.row[i][0], twiddles.inner[0][0], inner, [&](int c, int d, Complex<V> x) ALWAYS {
-                if (d == 0) fetch<0>(ahead.input, ahead.input_lines, 8 * step + c, 8 * 15 * parts);
-                const int index = kResidues[i] + 32 * c + 256 * d, bin = d < 4 ? index : kFrame - index;
-                if (bin < high) put(magnitude + (8 * c + d) * kFrames, x);
-            });
-        }
-    const V half = same<V>(T(0.5));
-    for (int part = 0; part < parts; ++part) {
-        T* packed = row_of(part, 15);
-        float* magnitude = scratch.magnitude + 15 * kPlaceRow * kFrames + part * n;
-        fft64<V, T>(packed, twiddles.row[15][0], twiddles.inner[0][0], inner, [&](int c, int d, Complex<V> x) ALWAYS {
-            store(packed + 2 * n * (c + 8 * d), x.re);
-            store(packed + 2 * n * (c + 8 * d) + n, x.im);
-        });
-        // bins 16 j and 16 (64 - j) from the packed outputs j and 64 - j
-        for (int j = 0; j <= 32; ++j) {
-            const int mirror = (64 - j) % 64;
-            const Complex<V> a{load<V>(packed + 2 * n * j), load<V>(packed + 2 * n * j + n)};
-            const Complex<V> b{load<V>(packed + 2 * n * mirror), load<V>(packed + 2 * n * mirror + n)};
-            const Complex<V> even{a.re + b.re, a.im - b.im}, odd{a.im + b.im, b.re - a.re};
-            const auto rotated = times(odd, twiddles.packed[j], twiddles.packed[j]);
-            const Complex<V> x{(even.re + rotated.re) * half, (even.im + rotated.im) * half};
-            const Complex<V> y{(even.re - rotated.re) * half, (even.im - rotated.im) * half};
-            put(magnitude + j * kFrames, x);
-            if (j) put(magnitude + (64 - j) * kFrames, y);
-        }
-    }
+    transform_frames<T>(
+        twiddles, window, scratch.rows, scratch.inner,
+        [&](int part, int i) ALWAYS { return sample<T>(scratch.columns + part * n + tables.at[i]); },
+        [&](int part, int place, int bin, bool, Complex<Vec<T>> x) ALWAYS {
+            if (bin < high) put(scratch.magnitude + place * kFrames + part * n, x);
+        },
+        [&](int step, int of) ALWAYS { fetch<1>(ahead.output, ahead.output_lines, step, of); },
+        [&](int step, int of) ALWAYS { fetch<0>(ahead.input, ahead.input_lines, step, of); });
 }
 
 // log10(1 + x) for x >= 0.
-inline VecF log10_1p(VecF x) {
-    const VecF s = x + same<VecF>(1.0f);
-    const VecI bits = (VecI)s - 0x3f3504f3;  // mantissa in [sqrt(1/2), sqrt(2))
-    const VecI exponent = bits >> 23;
-    const VecF f = (VecF)((VecI)s - (exponent << 23)) - same<VecF>(1.0f);
-    const VecF e = __builtin_convertvector(exponent, VecF);
-    static const float c[] = {-3.309807181e-02f, 5.604422465e-02f,  -5.751562491e-02f, 6.159092858e-02f,  -7.213202864e-02f,
-                                8.686744422e-02f,  -1.085805073e-01f, 1.447647959e-01f, -2.171471864e-01f, 4.342944920e-01f};
-    VecF p = same<VecF>(c[0]);
-    for (unsigned i = 1; i < sizeof c / sizeof *c; ++i) p = fma(p, f, same<VecF>(c[i]));
-    // log10(2) in two parts; the first has few bits, so that its product with the exponent is exact
-    return fma(e, same<VecF>(0x1.344p-2f), fma(p, f, e * same<VecF>(4.6050389812e-06f)));
-}
+inline VecF log10_1p(VecF x) { return log10_of(x + same<VecF>(1.0f)); }
 
 // Bands and logarithm of the block; false when a value is not finite.
 bool finish(const Tables& tables, Scratch& scratch, float* out, int64_t frames) {

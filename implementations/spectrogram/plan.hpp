@@ -7,38 +7,9 @@
 #include <vector>
 
 #include "kernel.hpp"
+#include "twiddles.hpp"
 
 namespace plan {
-
-template <class T> const Twiddles<T>* twiddles() {
-    static const Twiddles<T> made = [] {
-        static Twiddles<T> t;
-        const auto set = [](T(&at)[2], int k, int n) {
-            const double angle = -2.0 * 3.14159265358979323846 * k / n;
-            at[0] = static_cast<T>(std::cos(angle));
-            at[1] = static_cast<T>(std::sin(angle));
-        };
-        for (int i = 0; i < 16; ++i)
-            for (int n = 0; n < 64; ++n) set(t.row[i][n], i < 15 ? kResidues[i] * n : 0, kFrame);
-        for (int b = 0; b < 8; ++b)
-            for (int c = 0; c < 8; ++c) set(t.inner[b][c], b * c, 64);
-        for (int j = 0; j < 33; ++j) set(t.packed[j], j, 128);
-        return t;
-    }();
-    return &made;
-}
-
-// The place of each bin among the transform's outputs.
-inline std::vector<int32_t> places() {
-    std::vector<int32_t> place(kFrame / 2);
-    for (int i = 0; i < 15; ++i)
-        for (int k = 0; k < 64; ++k) {
-            const int index = kResidues[i] + 32 * k;
-            place[index < kFrame / 2 ? index : kFrame - index] = i * kPlaceRow + 8 * (k % 8) + k / 8;
-        }
-    for (int j = 0; j < 64; ++j) place[16 * j] = 15 * kPlaceRow + j;
-    return place;
-}
 
 struct Plan {
     const Level* level;
@@ -51,7 +22,7 @@ struct Plan {
     Plan(const Level& level, double hop, const double* taper, const float* filterbank, int32_t bands) : level(&level) {
         if (!(hop >= 1)) throw std::invalid_argument("hop: expected 1 sample or more, found " + std::to_string(hop));
         lay_out(hop, taper);
-        const std::vector<int32_t> places = plan::places();
+        const std::vector<int32_t> places = ::places();
         for (int32_t band = 0; band < bands; ++band) {
             offset.push_back(static_cast<int32_t>(weight.size()));
             for (int32_t bin = 0; bin < kFrame / 2; ++bin) {
@@ -65,7 +36,7 @@ struct Plan {
         offset.push_back(static_cast<int32_t>(weight.size()));
         tables.bands = bands;
         tables.place = place.data(), tables.offset = offset.data(), tables.weight = weight.data();
-        tables.twiddles = twiddles<double>(), tables.twiddles32 = twiddles<float>();
+        tables.twiddles = ::twiddles<double>(), tables.twiddles32 = ::twiddles<float>();
     }
     Plan(const Plan&) = delete;
 

@@ -107,6 +107,39 @@ inline VecF root(VecF a) {
 #endif
 #endif
 
+// The smaller and the larger of each pair of lanes; no NaN.
+#if defined(LEVEL_avx512)
+inline VecF least(VecF a, VecF b) { return _mm512_min_ps(a, b); }
+inline VecF most(VecF a, VecF b) { return _mm512_max_ps(a, b); }
+#elif defined(LEVEL_avx2)
+inline VecF least(VecF a, VecF b) { return _mm256_min_ps(a, b); }
+inline VecF most(VecF a, VecF b) { return _mm256_max_ps(a, b); }
+#elif defined(__x86_64__)
+inline VecF least(VecF a, VecF b) { return _mm_min_ps(a, b); }
+inline VecF most(VecF a, VecF b) { return _mm_max_ps(a, b); }
+#elif defined(__aarch64__)
+inline VecF least(VecF a, VecF b) { return (VecF)vminq_f32((float32x4_t)a, (float32x4_t)b); }
+inline VecF most(VecF a, VecF b) { return (VecF)vmaxq_f32((float32x4_t)a, (float32x4_t)b); }
+#else
+inline VecF least(VecF a, VecF b) { return a < b ? a : b; }
+inline VecF most(VecF a, VecF b) { return a > b ? a : b; }
+#endif
+
+// Bit i is set where lane i of a comparison is true.
+inline unsigned bits(VecI truth) {
+#if defined(LEVEL_avx512)
+    return _mm512_movepi32_mask((__m512i)truth);
+#elif defined(LEVEL_avx2)
+    return static_cast<unsigned>(_mm256_movemask_ps((__m256)truth));
+#elif defined(__x86_64__)
+    return static_cast<unsigned>(_mm_movemask_ps((__m128)truth));
+#else
+    unsigned set = 0;
+    for (int i = 0; i < kFrames; ++i) set |= static_cast<unsigned>(truth[i] != 0) << i;
+    return set;
+#endif
+}
+
 inline VecF narrow(VecF a) { return a; }
 
 // Shorts to floats, half a register of floats to doubles and back: __builtin_convertvector splits these in GCC 12.

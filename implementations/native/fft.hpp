@@ -6,8 +6,8 @@
 // the beginning of the next. On Zen 4 this alone is worth a seventh.
 #pragma once
 
-#include "kernel.hpp"
 #include "simd.hpp"
+#include "transform.hpp"
 
 // Not a hint: a call left standing keeps its captures in memory, to be read again after each store.
 #define ALWAYS __attribute__((always_inline))
@@ -180,6 +180,71 @@ template <class V, class T, class X, class Out, class Packed> INLINE void real32
         now = next;
     }
     now.end([&](int i, Complex<V> v) ALWAYS { out(63, i, v); }, [&](V even, V odd) ALWAYS { packed(63, even, odd); }, [](int) ALWAYS {});
+}
+
+// The intermediate values of a block: two halves for a transform in double, whose registers hold half a block.
+constexpr int kRowBytes = 64 * 2 * kBytes + 2 * kBytes;  // padded so that equal columns of the rows do not share cache sets
+constexpr int kRowsBytes = 2 * 16 * kRowBytes;           // 16 rows of 64 complex registers per half
+constexpr int kInnerBytes = 64 * 2 * kBytes;             // 64 complex registers
+
+// The transform of 2048 real samples per lane is 64 real 32-point transforms (columns n, n + 64, ...; the window is fused with their first
+// additions) followed by 15 complex 64-point transforms, one per residue k mod 32 of the bins, and one that packs the real residues 0
+// and 16. A column's result is a row's input, so the intermediate (128 KiB) is written once and read once.
+//
+// x(part, i) gives sample n2 + 64 n1 of the lanes of `part`, i = 32 n2 + n1, and window[i] its weight. out(part, place, bin, mirrored, X)
+// gets each bin from 0 to 1024, some twice; where mirrored, X is its conjugate. row(step) and column(step, of) may fetch memory meanwhile.
+template <class T, class X, class Out, class Row, class Column>
+INLINE void transform_frames(const Twiddles<T>& twiddles, const T* window, void* memory, void* scratch, X x, Out out, Row at_row, Column at_column) {
+    using V = Vec<T>;
+    constexpr int n = sizeof(V) / sizeof(T), parts = kFrames / n;  // in double a block is two registers wide
+    constexpr int row = kRowBytes / sizeof(T);
+    T* const rows = static_cast<T*>(memory);
+    T* const inner = static_cast<T*>(scratch);
+    const auto row_of = [&](int part, int i) { return rows + (16 * part + i) * row; };
+    for (int part = 0; part < parts; ++part) {
+        T *const to = rows + 16 * part * row, *const packed = to + 15 * row;
+        real32_times_64<V, T>(
+            [&](int n2, int n1) ALWAYS { return x(part, 32 * n2 + n1); }, window,
+            [&](int n2, int i, Complex<V> v) ALWAYS {
+                store(to + i * row + 2 * n * n2, v.re);
+                store(to + i * row + 2 * n * n2 + n, v.im);
+            },
+            // residues 0 and 16 together are the bins of a real 128-point sequence, packed in pairs
+            [&](int n2, V even, V odd) ALWAYS {
+                store(packed + n * n2, even);
+                store(packed + n * (64 + n2), odd);
+            });
+    }
+    // The parts of a row side by side: the lines of results that they share stay in the first cache.
+    for (int i = 0; i < 15; ++i)
+        for (int part = 0; part < parts; ++part) {
+            const int step = i * parts + part;
+            at_row(step, 15 * parts);
+            fft64<V, T>(row_of(part, i), twiddles.row[i][0], twiddles.inner[0][0], inner, [&](int c, int d, Complex<V> v) ALWAYS {
+                if (d == 0) at_column(8 * step + c, 8 * 15 * parts);
+                const int index = kResidues[i] + 32 * c + 256 * d;
+                out(part, i * kPlaceRow + 8 * c + d, d < 4 ? index : kFrame - index, d >= 4, v);
+            });
+        }
+    const V half = same<V>(T(0.5));
+    for (int part = 0; part < parts; ++part) {
+        T* packed = row_of(part, 15);
+        fft64<V, T>(packed, twiddles.row[15][0], twiddles.inner[0][0], inner, [&](int c, int d, Complex<V> v) ALWAYS {
+            store(packed + 2 * n * (c + 8 * d), v.re);
+            store(packed + 2 * n * (c + 8 * d) + n, v.im);
+        });
+        // bins 16 j and 16 (64 - j) from the packed outputs j and 64 - j
+        for (int j = 0; j <= 32; ++j) {
+            const int mirror = (64 - j) % 64;
+            const Complex<V> a{load<V>(packed + 2 * n * j), load<V>(packed + 2 * n * j + n)};
+            const Complex<V> b{load<V>(packed + 2 * n * mirror), load<V>(packed + 2 * n * mirror + n)};
+            const Complex<V> even{a.re + b.re, a.im - b.im}, odd{a.im + b.im, b.re - a.re};
+            const auto rotated = times(odd, twiddles.packed[j], twiddles.packed[j]);
+            out(part, 15 * kPlaceRow + j, 16 * j, false, Complex<V>{(even.re + rotated.re) * half, (even.im + rotated.im) * half});
+            out(part, 15 * kPlaceRow + 64 - j, 1024 - 16 * j, true,
+                Complex<V>{(even.re - rotated.re) * half, (even.im - rotated.im) * half});
+        }
+    }
 }
 
 }  // namespace LEVEL

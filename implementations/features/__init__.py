@@ -1,0 +1,1 @@
+"""Audio features of one recording, as librosa computes them: tempo, beats, timbre, dynamics, harmonic share, chroma, MFCC."""
