@@ -32,8 +32,8 @@ function(add_kernel target)
   string(SHA256 source_hash "${digests}")
   string(REPLACE ";" "," source_list "${sources}")
 
-  # NOMINSIZE: for speed, like the kernels; nanobind builds for size otherwise.
-  nanobind_add_module(${target} NB_STATIC NOMINSIZE ${ARG_BINDING})
+  # NOMINSIZE: for speed, like the kernels; nanobind builds for size otherwise. A domain each: two modules may name a type alike.
+  nanobind_add_module(${target} NB_STATIC NB_DOMAIN ${target} NOMINSIZE ${ARG_BINDING})
   set_target_properties(${target} PROPERTIES OUTPUT_NAME _native)
   target_include_directories(${target} PRIVATE "${NATIVE_HEADERS}" "${CMAKE_CURRENT_SOURCE_DIR}")
   target_compile_definitions(${target} PRIVATE "SOURCE_HASH=\"${source_hash}\"" "SOURCE_LIST=\"${source_list}\"")
