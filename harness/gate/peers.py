@@ -145,6 +145,8 @@ class Peers:
         report.unlink(missing_ok=True)
         command = [str(side.python), "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(self.folder), "-p", "no:cacheprovider"]
         command += ["-p", "pytest_benchmark.plugin", f"test_kernels.py::test_kernel[{case}]", f"--benchmark-max-time={seconds / 2:.3f}"]
+        # Its number of rounds comes from the first call, which is slow: without warming up most of the time would stay unused.
+        command += ["--benchmark-warmup=on", "--benchmark-warmup-iterations=10"]
         command += [f"--benchmark-storage={self.folder / 'storage'}", f"--benchmark-json={report}", *options]
         path = os.pathsep.join([*side.paths, str(self.folder)])
         code, printed = _run(command, self.folder, {"PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, seconds)

@@ -27,8 +27,8 @@ verdicts on equal code, a third of N on each slow-down, and of each peer a third
 
 The peers take turns with the gate: right after one of its verdicts, on the same builds. Each samples for as long as that verdict took
 in all; its own start comes on top. asv: `asv continuous -a repeat=1,100000,T`, T a quarter for each of its 2 x 2 processes.
-pytest-benchmark: base, then head, each with `--benchmark-max-time` of a half. One run gives both rows of a tool: the exit code, and the
-function behind it for the other threshold. They have no third answer: what is not *fail* is *pass*."""
+pytest-benchmark: base, then head, each with `--benchmark-max-time` of a half and ten calls to warm up. One run gives both rows of a tool:
+the exit code, and the function behind it for the other threshold. They have no third answer: what is not *fail* is *pass*."""
 
 SLOWDOWNS = """\
 The slow-downs are calibrated on the processor clock, which the gate judges this kernel by, then measured anew: in one process the kernel
