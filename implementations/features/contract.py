@@ -88,8 +88,8 @@ def outputs(found: Measured) -> Outputs:
     }
 
 
-def check(inputs: Inputs) -> tuple[np.ndarray, int]:
-    """(samples,) float32 and the rate in Hz, or TypeError, ValueError saying what was expected and found."""
+def check(inputs: Inputs, longest: float | None = None) -> tuple[np.ndarray, int]:
+    """(samples,) float32 and the rate in Hz, or TypeError, ValueError saying what was expected and found. longest: seconds, or any."""
     samples, rate = inputs["samples"], inputs["sample_rate"]
     if not isinstance(samples, np.ndarray) or samples.dtype != np.float32:
         found = f"dtype {samples.dtype}" if isinstance(samples, np.ndarray) else type(samples).__name__
@@ -100,6 +100,8 @@ def check(inputs: Inputs) -> tuple[np.ndarray, int]:
         raise TypeError(f"features: sample_rate: expected a whole number of Hz, found {rate!r} ({type(rate).__name__})")
     if not RATES[0] <= rate <= RATES[1]:
         raise ValueError(f"features: sample_rate: expected {RATES[0]} to {RATES[1]} Hz, found {rate}; resample the samples first")
+    if longest is not None and len(samples) / rate > longest:
+        raise ValueError(f"features: samples: expected at most {longest:g} s (longest_audio), found {len(samples) / rate:.1f} s; cut it")
     if not math.isfinite(float(np.dot(samples, samples))):
         finite = np.isfinite(samples)
         if finite.all():

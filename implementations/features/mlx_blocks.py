@@ -45,7 +45,7 @@ def load(settings: Settings) -> Iterator[Run]:
         raise ValueError(f"features.mlx_blocks: precision: expected float32, found {settings.precision!r}; MLX transforms in float32 only")
 
     def run(inputs: Inputs) -> Outputs:
-        samples, rate = check(inputs)
+        samples, rate = check(inputs, settings.longest_audio)
         return features(samples, rate, library(), lightweight=lightweight)
 
     try:
@@ -61,7 +61,7 @@ IMPLEMENTATION = Implementation(
     load=load,
     requires=Requires(packages=("mlx",)),
     clock="mlx",
-    settings=("precision", "mode"),
+    settings=("precision", "mode", "longest_audio"),
     variants=(FLOAT32, LIGHTWEIGHT),
     plain=False,
     description="MLX, one float32 transform for everything, medians by whole arrays",

@@ -142,7 +142,8 @@ def load(settings: Settings) -> Iterator[Run]:
     import_module("implementations.features._native")
 
     def run(inputs: Inputs) -> Outputs:
-        return features(inputs["samples"], inputs["sample_rate"], lightweight=lightweight, threads=settings.threads)
+        samples, rate = check(inputs, settings.longest_audio)
+        return features(samples, rate, lightweight=lightweight, threads=settings.threads)
 
     yield run
 
@@ -153,7 +154,7 @@ IMPLEMENTATION = Implementation(
     role="optimized",
     load=load,
     requires=Requires(native="implementations.features._native"),
-    settings=("threads", "mode"),
+    settings=("threads", "mode", "longest_audio"),
     variants=(LIGHTWEIGHT,),
     description="C++ in one pass over blocks with frames as vector lanes, medians by shared selection networks",
 )

@@ -79,7 +79,7 @@ def load(settings: Settings) -> Iterator[Run]:
     lightweight = is_lightweight("reference", settings)
 
     def run(inputs: Inputs) -> Outputs:
-        samples, rate = check(inputs)
+        samples, rate = check(inputs, settings.longest_audio)
         return features(samples, rate, lightweight=lightweight)
 
     yield run
@@ -91,7 +91,7 @@ IMPLEMENTATION = Implementation(
     role="reference",
     load=load,
     requires=Requires(packages=("librosa",)),
-    settings=("mode",),
+    settings=("mode", "longest_audio"),
     variants=(LIGHTWEIGHT,),
     description="librosa (ISC; it brings soxr, LGPL), each feature by a call of its own",
 )

@@ -45,7 +45,7 @@ def load(settings: Settings) -> Iterator[Run]:
     torch.set_num_threads(settings.threads or before)
 
     def run(inputs: Inputs) -> Outputs:
-        samples, rate = check(inputs)
+        samples, rate = check(inputs, settings.longest_audio)
         return features(samples, rate, library(), lightweight=lightweight)
 
     try:
@@ -60,7 +60,7 @@ IMPLEMENTATION = Implementation(
     role="optimized",
     load=load,
     requires=Requires(packages=("torch",)),
-    settings=("threads", "mode"),
+    settings=("threads", "mode", "longest_audio"),
     variants=(LIGHTWEIGHT,),
     description="PyTorch on the CPU, one transform for everything, medians by whole tensors",
 )

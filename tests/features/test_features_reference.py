@@ -130,6 +130,12 @@ def test_inputs_that_cannot_be(samples, rate, message):
         outputs_of("reference", {"samples": samples, "sample_rate": rate})
 
 
+@pytest.mark.parametrize("name", ["reference", *OTHERS])
+def test_longest_audio_is_a_clear_error(name):
+    with pytest.raises(ValueError, match=r"expected at most 0.5 s \(longest_audio\), found 1.0 s"):
+        outputs_of(name, {"samples": np.zeros(44100, np.float32), "sample_rate": 44100}, longest_audio=0.5)
+
+
 def test_mode_auto_is_refused_where_no_profile_decided_it():
     with pytest.raises(ValueError, match="expected full or lightweight, found 'auto'"):
         outputs_of("reference", {}, mode="auto")
