@@ -66,6 +66,8 @@ class Measured:
 def outputs(found: Measured) -> Outputs:
     """The named outputs, float64 but for the count of beats."""
     mean = float(np.mean(found.rms))
+    with np.errstate(divide="ignore"):  # silence has a range of -inf dB
+        dynamic_range = float(20 * np.log10(found.rms.max() / (found.rms.min() + 1e-10)))
     harmonic = min(1.0, found.centroid / BRIGHT) if found.harmonic is None else found.harmonic
     scalars: Mapping[str, float] = {
         "duration": found.samples / found.sample_rate,
@@ -75,7 +77,7 @@ def outputs(found: Measured) -> Outputs:
         "zero_crossing_rate": found.crossings,
         "rms_mean": mean,
         "rms_std": float(np.std(found.rms)),
-        "dynamic_range": float(20 * np.log10(found.rms.max() / (found.rms.min() + 1e-10))),
+        "dynamic_range": dynamic_range,
         "harmonic_ratio": harmonic,
         "loudness": 20 * math.log10(mean + 1e-10) - 23,
     }
