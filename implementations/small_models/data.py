@@ -228,13 +228,16 @@ def _harmony(latents: _Latents) -> np.ndarray:
 
 
 def _melody(latents: _Latents) -> np.ndarray:
-    """(count, 128) of 0 and 1: the eight notes in key nearest to a centre that rises with arousal (an octave) and moves with style."""
+    """(count, 128) of 0 and 1: the eight notes in key nearest to a centre: an octave higher where arousal is high, moved by style.
+
+    Two heights, not a slope: on a slope the notes at its edges would be a matter of the last digit of arousal.
+    """
     note = np.arange(128)
     scales = np.zeros((2, 12), bool)
     for scale, steps in zip(scales, _SCALES, strict=True):
         scale[list(steps)] = True
     in_key = scales[latents.major[:, None], (note - latents.tonic[:, None]) % 12]
-    centre = 60 + 6 * latents.arousal + np.array(_REGISTERS)[latents.style]
+    centre = 60 + 6 * np.where(latents.arousal > 0, 1, -1) + np.array(_REGISTERS)[latents.style]
     distance = np.where(in_key, np.abs(note - centre[:, None]), 128.0)
     played = np.zeros((len(centre), 128))
     np.put_along_axis(played, np.argsort(distance, axis=1, kind="stable")[:, :TOP_NOTES], 1.0, axis=1)
