@@ -108,6 +108,7 @@ def fit(
     seed: int,
     epochs: int = EPOCHS,
     rate: float = RATE,
+    decay: float = DECAY,
     read: Read = plainly,
     keep: Weights | None = None,
 ) -> dict[str, np.ndarray]:
@@ -122,7 +123,7 @@ def fit(
     masks = {name: torch.tensor(mask, dtype=torch.float32) for name, mask in (keep or {}).items()}
     source, target = torch.from_numpy(inputs), torch.from_numpy(labels)
     order = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(list(weights.values()), lr=rate, weight_decay=DECAY, fused=True)
+    optimizer = torch.optim.AdamW(list(weights.values()), lr=rate, weight_decay=decay, fused=True)
     steps = epochs * (len(source) // BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / max(steps, 1))
     for _ in range(epochs):
@@ -167,17 +168,19 @@ def fit_chain(
     seed: int,
     epochs: int,
     rate: float = RATE,
+    decays: Mapping[str, float] | None = None,
     read: Read = plainly,
     keep: Mapping[str, Weights] | None = None,
 ) -> Networks:
-    """`fit` for each model of the chain in turn, on what the ones before it put out."""
+    """`fit` for each model of the chain in turn, on what the ones before it put out. decays: by model, where it is not DECAY."""
     found: Networks = {}
 
     def step(model: Model, inputs: np.ndarray) -> np.ndarray:
         own = (keep or {}).get(model.name)
         found[model.name] = fit(
-            model, start[model.name], inputs, labels[model.name], seed=seed, epochs=epochs, rate=rate, read=read, keep=own
-        )
+            model, start[model.name], inputs, labels[model.name],
+            seed=seed, epochs=epochs, rate=rate, decay=(decays or {}).get(model.name, DECAY), read=read, keep=own,
+        )  # fmt: skip
         return apply(model, found[model.name], inputs, read)
 
     chain(features, {name: partial(step, model) for name, model in models.items()})

@@ -125,14 +125,6 @@ def test_the_wrong_mode_is_caught_by_the_sequence_alone(name):
     assert not passes(name, "sequence-1s", run)
 
 
-def test_a_stateful_run_of_a_model_trained_without_state_loses_accuracy():
-    """The task sees it too: the shipped models were trained on single steps."""
-    inputs = COMPONENTS["emotion_recognizer"].case("offline-1024").make(0)
-    model, weights = checkpoints.shipped()["emotion_recognizer"]
-    single, sequence = (run_model(model, weights, inputs["features"], stateful) for stateful in (False, True))
-    assert accuracy_drop("emotion_recognizer").function(single, sequence, inputs) > 0.05
-
-
 def test_dropped_biases_are_invisible_to_the_task():
     """Why a numeric comparison has to stand beside the accuracy."""
     inputs = COMPONENTS["emotion_recognizer"].case("offline-1024").make(0)
