@@ -172,7 +172,7 @@ def _verdicts(trials: Trials, job: Job, stamp: _Stamp, given: Mapping[tuple[str,
 @contextlib.contextmanager
 def _neighbour() -> Iterator[Callable[[], float]]:
     """A process that keeps one CPU busy, whichever the system gives it; called, how many CPU seconds it has used since."""
-    process = subprocess.Popen([sys.executable, "-I", "-S", "-c", SPIN])
+    process = subprocess.Popen([sys.executable, "-I", "-S", "-c", SPIN], stderr=subprocess.DEVNULL)  # an interrupt reaches it too
     try:
         clock = psutil.Process(process.pid)
 
