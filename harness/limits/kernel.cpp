@@ -3,18 +3,35 @@
 
 namespace limits::LEVEL {
 
+#if defined(LEVEL_avx512)
+constexpr size_t LANES = 8;
+#elif defined(LEVEL_avx2)
+constexpr size_t LANES = 4;
+#else
+constexpr size_t LANES = 2;
+#endif
+
+// A register of this level; loads need no alignment.
+typedef uint64_t Vector __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+
 uint64_t read(const uint64_t* data, size_t count, size_t passes) {
-    // Independent sums keep several loads in flight; 32 numbers are 4 registers of AVX-512, 8 of AVX2, 16 of SSE2 and NEON.
-    constexpr size_t WIDTH = 32;
-    uint64_t sums[WIDTH] = {};
-    for (size_t pass = 0; pass < passes; ++pass) {
-        // Without the pointer passing through here, the compiler may read once and multiply.
-        asm volatile("" : "+r"(data) : : "memory");
-        for (size_t i = 0; i + WIDTH <= count; i += WIDTH)
-            for (size_t j = 0; j < WIDTH; ++j) sums[j] += data[i + j];
+    // Independent sums, eight registers of them, keep enough loads in flight for two a cycle.
+    constexpr size_t REGISTERS = 8, LOADS = 2 * REGISTERS, WIDTH = LOADS * LANES;
+    Vector sums[REGISTERS] = {};
+    // One loop over all passes, which starts over without a branch: one that ends each pass is guessed wrong, and of a buffer
+    // that fits the first-level cache that costs a sixth of the time.
+    const size_t whole = count / WIDTH * WIDTH, steps = count / WIDTH * passes;
+    size_t at = 0;
+    for (size_t step = 0; step < steps; ++step) {
+        asm volatile("" : "+r"(at)); // step by step: nothing is read once and multiplied, no two steps are merged
+        for (size_t j = 0; j < LOADS; ++j) sums[j % REGISTERS] += *reinterpret_cast<const Vector*>(data + at + j * LANES);
+        at += WIDTH;
+        at &= -static_cast<size_t>(at < whole);
     }
+    Vector all = {};
+    for (const Vector& sum : sums) all += sum;
     uint64_t total = 0;
-    for (size_t j = 0; j < WIDTH; ++j) total += sums[j];
+    for (size_t lane = 0; lane < LANES; ++lane) total += all[lane];
     return total;
 }
 

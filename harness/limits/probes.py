@@ -86,7 +86,7 @@ def aligned(size: int, dtype: Any = np.uint64) -> np.ndarray:
 def read_bandwidth(*, name: str, bytes: int, capacity: int | None, threads: int, native: bool = True) -> dict[str, Any]:
     """Reading `bytes` per thread again and again (memory: `bytes` in all, shared out), in GB/s over all threads."""
     size = bytes if name == "memory" else bytes * threads
-    buffer = aligned(size - size % (256 * threads))
+    buffer = aligned(size - size % (1024 * threads))
     # Long enough that starting threads, or a call from Python, costs below 1 %.
     passes = max(1, int((200 << 20) * threads // buffer.nbytes))
     module = _native() if native else None
