@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -35,7 +36,8 @@ def from_json(line: str, *, where: str = "record") -> Record | Plan:
         kind = _KINDS[bytes(parts["type"])]
         inner = _PARTS.decode(parts["samples"]) if kind is Record else ()
         if int(bytes(parts["schema"])) <= SCHEMA and not _unknown(kind, parts) and not _unknown(Samples, inner):
-            return _DECODERS[kind].decode(line)
+            item: Record | Plan = _DECODERS[kind].decode(line)
+            return item
     # What is wrong with it, if anything: infinities are no JSON to others, and are read here.
     try:
         body = json.loads(line)
@@ -63,7 +65,7 @@ def _unknown(kind: type[Record | Plan | Samples], names: Iterable[str]) -> list[
 
 _PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _KINDS: dict[bytes, type[Record | Plan]] = {b'"record"': Record, b'"plan"': Plan}
-_DECODERS = {kind: msgspec.json.Decoder(kind) for kind in (Record, Plan)}
+_DECODERS: dict[type[Record | Plan], msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(kind) for kind in (Record, Plan)}
 _FIELDS: dict[type, set[str]] = {kind: {"type", *(field.name for field in dataclasses.fields(kind))} for kind in (Record, Plan, Samples)}
 
 
