@@ -71,13 +71,22 @@ def check_gate(options: argparse.Namespace) -> None:
         raise ConfigurationError(f"--quality: expected how many verdicts, at least 1, found {options.quality}")
     if options.self_test or options.quality is not None:
         which = "--self-test" if options.self_test else "--quality"
-        _refuse(options, f"means nothing with {which}, which gates specimens of its own", "base", "all", "case", "json", "junit")
+        useless = ("base", "all", "case", "no_explain", "json", "junit")
+        _refuse(options, f"means nothing with {which}, which gates specimens of its own", *useless)
     elif options.base is None:
         raise ConfigurationError("--base: expected a commit to compare the working tree with, found none; in a pull request: its target")
     if not options.patience > 0:
         raise ConfigurationError(f"--patience: expected seconds, more than 0, found {options.patience:g}")
     if options.budget is not None and not 0 < options.budget < 24 * 60:
         raise ConfigurationError(f"--budget: expected minutes, more than 0 and less than a day, found {options.budget:g}")
+
+
+def check_explain(options: argparse.Namespace) -> None:
+    """Refuse a time in which nothing can be sampled, and a place that is no folder, before minutes are spent."""
+    if not 1 <= options.seconds <= 600:
+        raise ConfigurationError(f"--seconds: expected 1 to 600, found {options.seconds:g}")
+    if options.output is not None and options.output.exists() and not options.output.is_dir():
+        raise ConfigurationError(f"--output {options.output}: expected a folder, found a file")
 
 
 def check_judge(options: argparse.Namespace) -> None:

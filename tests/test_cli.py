@@ -47,6 +47,13 @@ def session(measured):
 # What each command does.
 
 
+def test_without_a_command_the_first_steps_are_shown(project):
+    said = project.here()
+    assert (said.code, said.out) == (2, "")
+    assert "first steps:\n  harness list " in said.err
+    assert "explain" in said.err.partition("commands:")[2]
+
+
 def test_list_shows_rows_availability_and_broken_plugins(project):
     said = project.here("list", "sorting")
     assert said.code == 0

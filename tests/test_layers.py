@@ -45,9 +45,11 @@ MAY_IMPORT = {
     "claims": {"installed", "metrics", "record", "settings", "stats", "targets", "verdict"},
     "history": {"files", "installed", "machine", "metrics", "record", "settings", "stats", "targets", "verdict"},
     "report": {
-        "claims", "component", "files", "gate", "history", "measure", "metrics", "parity", "realtime", "record", "registry",
-        "settings", "stats", "targets", "verdict",
+        "claims", "component", "files", "gate", "history", "measure", "metrics", "parity", "profiling", "realtime", "record",
+        "registry", "settings", "stats", "targets", "verdict",
     },
+    "profiling": {"component", "measure", "metrics", "record", "settings", "stats"},
+    "scaffold": {"registry", "settings"},
     "past": {"context", "history", "project", "record", "registry", "settings", "verdict"},
     "context": {
         "installed", "lightweight", "machine", "measure", "origin", "parity", "profile", "project", "record", "registry", "settings",
@@ -58,7 +60,7 @@ MAY_IMPORT = {
         "store", "targets", "verdict", "watchdog",
     },
 }  # fmt: skip
-DOORS = {"cli", "commands", "gating", "options", "pytest_items", "pytest_plugin", "running"}
+DOORS = {"authoring", "cli", "commands", "explaining", "gating", "options", "pytest_items", "pytest_plugin", "running"}
 
 
 def imports(path: Path) -> set[str]:
