@@ -93,7 +93,8 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
         notes=compare.controls(found.decisions),
     )
     terminal.render(verdicts, screen, plan=False)
-    return told(not_kept(store, len(found.screening) + len(found.fresh)), conclude(options, verdicts))
+    code = conclude(options, verdicts, context, compare.of_head(found.screening))
+    return told(not_kept(store, len(found.screening) + len(found.fresh)), code)
 
 
 def _quality(options: argparse.Namespace) -> int:
