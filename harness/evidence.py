@@ -38,7 +38,7 @@ def picture(reference: np.ndarray, candidate: np.ndarray, difference: np.ndarray
     difference: |candidate - reference|, None where the shapes differ. where: the worst element.
     """
     if _are_events(reference) and _are_events(candidate) and len(reference) + len(candidate):
-        return _events(*(array.reshape(len(array), -1)[:, 0].astype(np.float64) for array in (reference, candidate)))
+        return _events(_times(reference).astype(np.float64), _times(candidate).astype(np.float64))
     if difference is None or where is None or not difference.size or reference.dtype.kind == "c":
         return None
     long = [axis for axis, size in enumerate(difference.shape) if size > 1]
@@ -51,10 +51,14 @@ def picture(reference: np.ndarray, candidate: np.ndarray, difference: np.ndarray
 
 def _are_events(array: np.ndarray) -> bool:
     """Times that ascend, alone or with a label beside each: a list of beats."""
-    if array.dtype.kind != "f" or not (array.ndim == 1 or (array.ndim == 2 and array.shape[1] <= 3)):
+    if array.dtype.kind != "f" or not (array.ndim == 1 or (array.ndim == 2 and 1 <= array.shape[1] <= 3)):
         return False
-    times = array.reshape(len(array), -1)[:, 0] if len(array) else array
+    times = _times(array)
     return bool(np.isfinite(times).all() and (np.diff(times) > 0).all() and (not len(times) or times[0] >= 0))
+
+
+def _times(array: np.ndarray) -> np.ndarray:
+    return array if array.ndim == 1 else array[:, 0]
 
 
 def _events(reference: np.ndarray, candidate: np.ndarray) -> Picture:

@@ -138,7 +138,7 @@ def test_publish_without_a_history_shows_the_session_and_says_so(measured):
     assert 'href="asv/' not in page
     (session,) = measured.records.glob("*.jsonl")
     assert measured.here("publish", session.stem).code == 0
-    assert (measured.folder / ".harness" / "site" / "index.html").read_text() == page
+    assert session.stem in (measured.folder / ".harness" / "site" / "index.html").read_text()
     assert "expected a folder to write into, found a file" in one_line(measured.here("publish", "-o", "v.html"))
 
 

@@ -12,7 +12,7 @@ from harness.metrics import Key, key
 from harness.record import Record
 from harness.report import text, view
 from harness.report.html.markup import Markup, join, tag
-from harness.report.html.sheet import COLOURS, Draw, Sheet, render
+from harness.report.html.sheet import COLOURS, Draw, Sheet, mark, render
 from harness.report.view import Block
 from harness.stats import Interval
 from harness.verdict import Answer, Row
@@ -65,7 +65,7 @@ def speedups(blocks: Sequence[Block], name: str) -> Plot | None:
     if not drawn:
         return None
     even = {"color": COLOURS["muted"], "lw": 1, "linestyle": (0, (3, 3))}
-    sheet.items.insert(0, (0.0, lambda axes, _: _plot(axes, [1, 1], [0, sheet.height], **even)))
+    sheet.items.insert(0, (0.0, lambda axes, _: mark(axes, [1, 1], [0, sheet.height], **even)))
     drawing = render(sheet, name, _says("speed-ups", drawn), *_range(values), form=lambda x: f"{x:g}x")
     return Plot("Speed-up", drawing, _key(looks), sheet.note)
 
@@ -203,19 +203,19 @@ def _interval(value: Interval, colour: str, sign: str = "o") -> Draw:
     def draw(axes: Axes, y: float) -> None:
         filled = value.low is not None and value.high is not None
         if value.low is not None and value.high is not None:
-            axes.plot([value.low, value.high], [y, y], color=COLOURS[colour], lw=2.4, alpha=0.45, solid_capstyle="round")
+            mark(axes, [value.low, value.high], [y, y], color=COLOURS[colour], lw=2.4, alpha=0.45, solid_capstyle="round")
         inside = COLOURS[colour] if filled else "none"
-        axes.plot([value.point], [y], sign, ms=5, color=COLOURS[colour], markerfacecolor=inside, markeredgewidth=1.2)
+        mark(axes, [value.point], [y], marker=sign, ms=5, color=COLOURS[colour], markerfacecolor=inside, markeredgewidth=1.2)
 
     return draw
 
 
 def _bar(value: float, colour: str) -> Draw:
-    return lambda axes, y: _plot(axes, [0, value], [y, y], color=COLOURS[colour], lw=6, alpha=0.75, solid_capstyle="butt")
+    return lambda axes, y: mark(axes, [0, value], [y, y], color=COLOURS[colour], lw=6, alpha=0.75, solid_capstyle="butt")
 
 
 def _bound(value: float) -> Draw:
-    return lambda axes, y: _plot(axes, [value, value], [y - 6, y + 6], color=COLOURS["fail"], lw=1.6)
+    return lambda axes, y: mark(axes, [value, value], [y - 6, y + 6], color=COLOURS["fail"], lw=1.6)
 
 
 def _ridge(shares: np.ndarray, tail: float | None, role: str) -> Draw:
@@ -225,11 +225,14 @@ def _ridge(shares: np.ndarray, tail: float | None, role: str) -> Draw:
     kept = np.flatnonzero(smooth)
 
     def draw(axes: Axes, y: float) -> None:
+        from matplotlib.patches import Polygon
+
         part = slice(kept[0], kept[-1] + 1)
         middles, heights = (edges[:-1] + edges[1:])[part] / 2, 15 * smooth[part] / smooth.max()
-        axes.fill_between(middles, y + 8, y + 8 - heights, color=colour, alpha=0.5, lw=0.8)
+        outline = [(middles[0], y + 8), *zip(middles, y + 8 - heights, strict=True), (middles[-1], y + 8)]
+        axes.add_artist(Polygon(outline, color=colour, alpha=0.5, lw=0.8))
         if tail is not None:
-            axes.plot([tail, tail], [y - 2, y + 8], color=COLOURS["fail"], lw=1.4)
+            mark(axes, [tail, tail], [y - 2, y + 8], color=COLOURS["fail"], lw=1.4)
 
     return draw
 
@@ -241,6 +244,3 @@ def _both(*draws: Draw) -> Draw:
 
     return draw
 
-
-def _plot(axes: Axes, x: Sequence[float], y: Sequence[float], **look: object) -> None:
-    axes.plot(x, y, **look)  # type: ignore[arg-type]

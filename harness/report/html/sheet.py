@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
@@ -21,7 +20,7 @@ from harness.settings import ConfigurationError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH = 400
+WIDTH = 370
 """Of every chart, in pixels of a page: a phone shows it as it is, a wide screen side by side with others."""
 
 WORDS = 112
@@ -94,8 +93,7 @@ def render(
 
     low, high = _span(low, high, log=log)
     total = sheet.height + 22
-    with mpl.rc_context(style(name)), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of letters that its font lacks: the page has its own
+    with mpl.rc_context(style(name)):
         figure = Figure(figsize=(WIDTH / 72, total / 72), frameon=False)
         axes = figure.add_axes((0.015, 20 / total, 0.97 - words / WIDTH, 1 - 22 / total), frameon=False)
         axes.set_xscale("log" if log else "linear")
@@ -104,15 +102,24 @@ def render(
         _frame(axes, ticks(low, high, log=log) if places is None else places, form)
         for middle, draw in sheet.items:
             draw(axes, middle)
-        for middle, text, side, colour, weight in sheet.texts:
-            x, align = (0.004, "left") if side == "left" else (0.996, "right")
-            y = 1 - (middle + 2) / total
-            figure.text(x, y, clean(text), ha=align, va="center_baseline", color=COLOURS[colour], weight=weight, parse_math=False)
-        return svg(figure, name, says)
+        return svg(figure, name, says, [_text(*text) for text in sheet.texts])
 
 
-def svg(figure: Any, name: str, says: str) -> Markup:
-    """A matplotlib figure as an element of the page."""
+def mark(axes: Axes, x: Sequence[float], y: Sequence[float], **look: Any) -> None:
+    """A line, or a sign at its points. As axes.plot, without what that does to fit the axes to it: there are thousands."""
+    from matplotlib.lines import Line2D
+
+    axes.add_artist(Line2D(x, y, **look))
+
+
+def _text(middle: float, text: str, side: str, colour: str, weight: str) -> Markup:
+    """A line of text, at the left or the right."""
+    x, anchor = ("2", None) if side == "left" else (str(WIDTH - 2), "end")
+    return tag("text", text, x=x, y=f"{middle + 5.5:.1f}", text_anchor=anchor, class_=f"k-{colour}{' b' if weight == 'bold' else ''}")
+
+
+def svg(figure: Any, name: str, says: str, texts: Sequence[Markup] = ()) -> Markup:
+    """A matplotlib figure as an element of the page, with texts on it."""
     out = StringIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = out.getvalue()
@@ -124,7 +131,7 @@ def svg(figure: Any, name: str, says: str) -> Markup:
         inside = pattern.sub("", inside)
     used = set(re.findall(r'(?:href="#|url\(#)([\w-]+)', inside))
     inside = _BETWEEN.sub("><", _TAG.sub(lambda found: _own(found[0], name, used), inside))
-    return tag("svg", raw(inside.strip()), viewBox=box[1], role="img", aria_label=says)
+    return tag("svg", raw(inside.strip()), texts, viewBox=box[1], role="img", aria_label=says)
 
 
 def _own(element: str, name: str, used: set[str]) -> str:
@@ -174,7 +181,7 @@ def _frame(axes: Axes, places: Sequence[float], form: Callable[[float], str]) ->
     # A label at the very edge would be cut off there.
     low, high = axes.transData.inverted().transform(axes.transAxes.transform([(0.04, 0), (0.96, 0)]))[:, 0]
     for place, label in zip(places, axes.get_xticklabels(), strict=True):
-        label.set_ha("left" if place < low else "right" if place > high else "center")
+        label.set_horizontalalignment("left" if place < low else "right" if place > high else "center")
     axes.set_yticks([])
     axes.tick_params(axis="x", length=0, pad=4, labelcolor=COLOURS["muted"])
     axes.grid(axis="x", color=COLOURS["line"], linewidth=1, zorder=0)

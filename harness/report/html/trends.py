@@ -10,7 +10,7 @@ from harness.history import Trend
 from harness.report import text
 from harness.report.html.markup import tag
 from harness.report.html.plots import Plot
-from harness.report.html.sheet import COLOURS, Draw, Sheet
+from harness.report.html.sheet import COLOURS, Draw, Sheet, mark
 from harness.report.html.sheet import render as draw
 from harness.report.trend import ALWAYS, LEAST_SPAN
 
@@ -64,12 +64,12 @@ def _line(trend: Trend) -> Draw:
         def height(value: float) -> float:
             return y - (value - middle) / span * (_HEIGHT - 6)
 
-        axes.plot([x for x, _ in measured], [height(v) for _, v in measured], "-o", color=COLOURS["accent"], lw=1.1, ms=2.6)
-        axes.plot(failed, [y] * len(failed), "x", color=COLOURS["fail"], ms=5)
+        mark(axes, [x for x, _ in measured], [height(v) for _, v in measured], marker="o", color=COLOURS["accent"], lw=1.1, ms=2.6)
+        mark(axes, failed, [y] * len(failed), ls="", marker="x", color=COLOURS["fail"], ms=5)
         starts = [place[step.commit] for step in trend.steps]
         for step, start, end in zip(trend.steps, starts, [*starts, len(trend.commits)][1:], strict=True):
             colour = COLOURS["fail" if step.change > 0 else "pass"]
-            axes.plot([start - 0.5] * 2, [y - _HEIGHT / 2, y + _HEIGHT / 2], color=colour, lw=1.4)
-            axes.plot([start - 0.4, end - 0.6], [height(math.log(step.after))] * 2, color=colour, lw=4, alpha=0.35)
+            mark(axes, [start - 0.5] * 2, [y - _HEIGHT / 2, y + _HEIGHT / 2], color=colour, lw=1.4)
+            mark(axes, [start - 0.4, end - 0.6], [height(math.log(step.after))] * 2, color=colour, lw=4, alpha=0.35)
 
     return draw
