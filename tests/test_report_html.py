@@ -18,11 +18,12 @@ from harness.claims import load
 from harness.record import LeftOut
 from harness.report.html import Page, render
 from harness.report.html.markup import Markup, join, tag
-from harness.report.html.sheet import COLOURS, Sheet, need, ticks
+from harness.report.html.sheet import COLOURS, Sheet, mark, need, ticks
 from harness.report.html.sheet import render as draw
 from harness.settings import ConfigurationError
+from harness.stats import Interval
 from harness.targets import Target
-from harness.verdict import Verdicts, judge
+from harness.verdict import Answer, Verdicts, judge
 
 VOID = {"meta", "br", "hr", "link", "img"}
 
@@ -112,7 +113,7 @@ def test_who_cannot_see_it_gets_landmarks_headings_captions_and_words(page):
     drawings = page.all("svg")
     assert len(drawings) > 10
     assert all(found["role"] == "img" and len(found["aria-label"]) > 30 for found, _ in drawings)
-    assert all(found["tabindex"] == "0" and found["aria-label"] for found, _ in page.all("div", "scroll")), "cannot be scrolled by keyboard"
+    assert all(found["role"] == "group" and found["aria-label"] for found, _ in page.all("div", "scroll"))
     # A state is a word and a sign, not a colour alone.
     assert all(re.fullmatch(r".\s\S.*", text.strip()) for text in page.texts("span", "chip"))
 
@@ -229,6 +230,15 @@ def test_text_of_a_plugin_stays_text():
     assert shown[:20] in " ".join(page.texts("svg")), "a chart has lost the name of its row"
 
 
+def test_a_gate_shows_slow_downs_beside_their_margin():
+    (row,) = judge(plan(launches()), launches(), [], (), machine=MACHINE).rows
+    found = [("seconds_per_call", "fail", Interval(0.05, 0.03, 0.07, 5)), ("peak_bytes", "pass", Interval(-0.002, -0.004, 0.0, 5))]
+    answers = [Answer("regression", state, "slower", metric, value, 0.01) for metric, state, value in found]
+    page = page_of(Verdicts(plan(launches()), (dataclasses.replace(row, answers=(*row.answers, *answers)),)))
+    (said,) = [one["aria-label"] for one, _ in page.all("svg") if "slow-downs" in one["aria-label"]]
+    assert "native on drums seconds_per_call +5.0%: fail; native on drums peak_bytes -0.2%: pass" in said
+
+
 def test_the_same_page_is_the_same_text():
     page = Page(judge(plan(launches()), launches(), [], (), machine=MACHINE), launches())
     assert render(page) == render(page)
@@ -269,12 +279,12 @@ def test_ticks_are_round_and_few(low, high, log, found):
 def test_a_drawing_takes_its_colours_from_the_page():
     sheet = Sheet()
     sheet.label("a & b")
-    sheet.line(lambda axes, y: axes.plot([1, 2], [y, y], color=COLOURS["pass"]) and None, "1.5x", colour="fail")
+    sheet.line(lambda axes, y: mark(axes, [1, 2], [y, y], color=COLOURS["pass"]), "1.5x", colour="fail")
     drawing = draw(sheet, "n", "a chart", 1, 2, form=str)
     root = ElementTree.fromstring(drawing.replace("xlink:href", "href"))
     assert [element.text for element in root.iter("text")][-2:] == ["a & b", "1.5x"]
     assert "stroke: var(--pass)" in drawing
-    assert "fill: var(--fail)" in drawing
+    assert [element.get("class") for element in root.iter("text")][-2:] == ["k-ink", "k-fail"]
     assert not any(colour in drawing for colour in COLOURS.values())
 
 
@@ -310,7 +320,7 @@ def test_every_colour_that_text_has_can_be_read(scheme):
     style = files("harness.report.html").joinpath("page.css").read_text(encoding="utf-8")
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", re.findall(r":root \{(.*?)\}", style, re.DOTALL)[scheme]))
     assert set(COLOURS) - set(colours) == set()
-    for name in set(COLOURS) - {"line", "surface"}:
+    for name in set(COLOURS) - {"line"}:
         for ground in ("bg", "surface"):
             light, dark = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
             assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{name} on {ground}"

@@ -99,8 +99,3 @@ def plan(verdicts: Verdicts) -> Markup:
     told = [tag("li", tag("b", note.where) if note.where else None, " ", note.message) for note in notes]
     return section("plan", "Plan and notes", tag("ul", [tag("li", line) for line in planned]), tag("h3", "Notes") if told else None,
                    tag("ul", told) if told else None)  # fmt: skip
-
-
-def chips(counts: Mapping[str, int]) -> list[Markup]:
-    """How many of each state, none of what there is none of."""
-    return [chip(state, f"{count} {state}") for state, count in counts.items() if count]

@@ -1,5 +1,5 @@
 "use strict";
-// Beside what works without: commands are copied, claims of one status are shown alone.
+// Beside what works without: commands are copied, wide tables take the focus, claims of one status are shown alone.
 for (const button of document.querySelectorAll(".copy")) {
   if (!navigator.clipboard) break;
   button.hidden = false;
@@ -9,6 +9,14 @@ for (const button of document.querySelectorAll(".copy")) {
     setTimeout(() => { button.textContent = "copy"; }, 1500);
   });
 }
+// A table that is wider than its place is reached by the keyboard, and only such a one.
+const wide = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+for (const place of document.querySelectorAll(".scroll")) wide.observe(place);
 const filters = [...document.querySelectorAll("[data-filter]")];
 for (const button of filters) {
   button.addEventListener("click", () => {

@@ -40,7 +40,7 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Child]],
         for first, *rest in rows
     ]
     inside = tag("table", tag("caption", caption), head, tag("tbody", body), class_=class_ or None)
-    return tag("div", inside, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    return tag("div", inside, class_="scroll", role="group", aria_label=caption)
 
 
 def lines(cell: Sequence[str]) -> list[Markup]:

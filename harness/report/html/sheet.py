@@ -27,7 +27,7 @@ WORDS = 112
 """The right part of a chart, which holds the figures in words."""
 
 COLOURS = {
-    "ink": "#010101", "muted": "#020202", "line": "#030303", "surface": "#040404", "accent": "#050505", "pass": "#060606",
+    "ink": "#010101", "muted": "#020202", "line": "#030303", "accent": "#050505", "pass": "#060606",
     "fail": "#070707", "inconclusive": "#080808", "invalid": "#090909", "one": "#0a0a0a", "two": "#0b0b0b", "three": "#0c0c0c",
     "four": "#0d0d0d", "five": "#0e0e0e",
 }  # fmt: skip
