@@ -167,6 +167,13 @@ def test_history_has_its_steps_and_the_way_to_asv(page):
     assert [text for found, text in page.all("a") if found.get("href") == "asv/index.html"] == ["asv dashboards", "asv's dashboards"]
 
 
+def test_the_history_of_another_machine_is_drawn_not_judged():
+    found = pages.everything().trends[MACHINE]
+    history = page_of(verdicts(), trends={MACHINE: found, "pdp-11": found}).section("history")
+    assert "pdp-11: another machine, drawn but not judged here" in history
+    assert history.count("not judged here") == 1
+
+
 def test_without_history_ledger_or_limits_the_page_says_so():
     page = page_of(judge(plan(launches()), launches(), [], (), machine=MACHINE), no_history="no asv.conf.json in /somewhere")
     assert "There is no history yet: no asv.conf.json in /somewhere." in page.section("history")

@@ -60,8 +60,9 @@ def render(page: Page) -> str:
         parts.append(component.render(name, identity, *mine, notes=of.get(name, ()), records=records))
     parts += [section(f"r{number}", one.title, table(one.title, one.columns, [_states(line) for line in one.lines]))
               for number, one in enumerate(realtime.tables(verdicts))]  # fmt: skip
+    here = verdicts.plan.machine if verdicts.plan else ""
     parts += [
-        context.limits(verdicts.rows, page.limits), context.history(page.trends, page.no_history, page.dashboards),
+        context.limits(verdicts.rows, page.limits), context.history(page.trends, page.no_history, page.dashboards, here),
         context.claims(page.claims), context.machine(page.facts, page.records), context.plan(verdicts),
     ]  # fmt: skip
     return _document(page, [_navigation(page, names, rows), tag("main", parts, id="main")])

@@ -37,8 +37,8 @@ def limits(rows: Sequence[Row], ceilings: Limits | None) -> Markup:
     return section("limits", "Share of the limit", figures([drawn]) if drawn else None, listed)
 
 
-def history(found: Mapping[str, Sequence[Trend]], why_not: str, dashboards: str) -> Markup:
-    """Trends by machine and component, with the commits at which a level changed."""
+def history(found: Mapping[str, Sequence[Trend]], why_not: str, dashboards: str, here: str) -> Markup:
+    """Trends by machine and component, with the commits at which a level changed. here: the machine that is judged."""
     link = tag("p", tag("a", "asv's dashboards", href=dashboards), " draw every series of the history.") if dashboards else None
     parts: list[Child] = []
     for number, (machine, of_machine) in enumerate(found.items()):
@@ -48,7 +48,8 @@ def history(found: Mapping[str, Sequence[Trend]], why_not: str, dashboards: str)
         rows = [(f"{step.key.component}.{step.key.implementation} on {step.key.case}: {step.key.metric}", f"{step.change:+.1%}",
                   step.commit[:8], step.previous_commit[:8], str(step.points), f"{step.p:.2g}") for step in steps]  # fmt: skip
         changes = table("Changes of level", columns, rows) if steps else tag("p", "No level changed.", class_="muted")
-        parts += [tag("h3", machine), figures(drawn), changes]
+        other = "" if machine == here else ": another machine, drawn but not judged here"
+        parts += [tag("h3", machine + other), figures(drawn), changes]
     if not parts:
         parts = [tag("p", f"There is no history yet: {why_not or 'nothing was recorded'}.", class_="muted")]
     about = "Time over the reference's in the same session, commit by commit; less is better."
