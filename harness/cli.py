@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import authoring, commands, explaining, gating, running
+from harness import authoring, commands, explaining, gating, publishing, running
 from harness.commands import INCOMPLETE, USAGE, Command
 from harness.settings import NAMES, ConfigurationError
 
@@ -147,11 +147,14 @@ def parser() -> argparse.ArgumentParser:
     _add_judge(under)
 
     one = _add(under, "claims", commands.claims, "the ledger of the source documents' claims, with what was measured here")
-    one.add_argument("--markdown", type=Path, metavar="FILE", help="also write the ledger as Markdown")
+    for kind in ("json", "markdown"):
+        one.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"also write the ledger as {kind}")
 
     _add_new(under)
 
-    one = _add(under, "publish", commands.publish, "build asv's site from the history of the project around the current folder")
+    one = _add(under, "publish", publishing.publish, "a page of the verdicts, history and claims, with asv's site beside it")
+    one.add_argument("session", nargs="?", metavar="SESSION", help="the session to show (default: the latest; without one, the history)")
+    one.add_argument("-o", "--output", type=Path, metavar="DIR", help="where to write (default: html_dir of asv.conf.json)")
     return top
 
 
@@ -208,6 +211,7 @@ def _add_reports(one: argparse.ArgumentParser) -> None:
     group = one.add_argument_group("reports, beside the table in the terminal")
     for kind in ("json", "junit", "markdown"):
         group.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"write the verdicts as {kind}")
+    group.add_argument("--html", type=Path, metavar="FILE", help="write a page of verdicts, plots, history and claims")
 
 
 if __name__ == "__main__":

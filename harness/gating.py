@@ -96,7 +96,8 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
         with progress("explaining") as show:
             verdicts = explaining.after_gate(verdicts, context, sides, context.store.folder.parent / "explain", show)
     terminal.render(verdicts, screen, plan=False)
-    return told(not_kept(store, len(found.screening) + len(found.fresh)), conclude(options, verdicts))
+    code = conclude(options, verdicts, context, compare.of_head(found.screening))
+    return told(not_kept(store, len(found.screening) + len(found.fresh)), code)
 
 
 def _quality(options: argparse.Namespace) -> int:

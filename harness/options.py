@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from harness.report import Kind
 
 REPORTS: tuple[Kind, ...] = ("json", "junit", "markdown")
+PAGE = "html"
+"""The report that is made of more than verdicts."""
 
 
 def settings(options: argparse.Namespace) -> Settings:
@@ -44,7 +46,7 @@ def check_run(options: argparse.Namespace) -> None:
         _refuse(options, "means nothing with --resume, which goes on with the plan of the session", *useless)
         return
     if options.only == "settings":
-        useless = ("case", "seed", "sweep", "input", "thorough", "launches", "record", "json", "junit", "markdown")
+        useless = ("case", "seed", "sweep", "input", "thorough", "launches", "record", *REPORTS, PAGE)
         _refuse(options, "means nothing with --only settings, which flips each setting on the case that its component names", *useless)
     if options.only == "realtime":
         useless = ("case", "seed", "sweep", "input", "thorough", "launches", "record")
@@ -71,7 +73,7 @@ def check_gate(options: argparse.Namespace) -> None:
         raise ConfigurationError(f"--quality: expected how many verdicts, at least 1, found {options.quality}")
     if options.self_test or options.quality is not None:
         which = "--self-test" if options.self_test else "--quality"
-        useless = ("base", "all", "case", "no_explain", "json", "junit")
+        useless = ("base", "all", "case", "no_explain", "json", "junit", PAGE)
         _refuse(options, f"means nothing with {which}, which gates specimens of its own", *useless)
     elif options.base is None:
         raise ConfigurationError("--base: expected a commit to compare the working tree with, found none; in a pull request: its target")
@@ -108,12 +110,22 @@ def _refuse(options: argparse.Namespace, reason: str, *names: str) -> None:
 
 def check_files(options: argparse.Namespace) -> None:
     """Make sure that reports can be written before minutes are spent on what they are to say."""
-    for kind in REPORTS:
+    for kind in (*REPORTS, PAGE):
         path = getattr(options, kind, None)
+        if path is not None and kind == PAGE:
+            from harness.report import html
+
+            html.need()
         if path is not None and path.is_dir():
             raise ConfigurationError(f"--{kind} {path}: expected a file to write, found a folder")
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def check_folder(path: Path | None) -> None:
+    """A folder to publish into is new, or a folder."""
+    if path is not None and path.exists() and not path.is_dir():
+        raise ConfigurationError(f"-o {path}: expected a folder to write into, found a file")
 
 
 def check_audio(audio: Path | None, plan: Plan) -> None:

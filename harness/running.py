@@ -104,7 +104,7 @@ def _measure(options: argparse.Namespace, context: Context, plan: Plan, screen: 
     records, interrupted = _measured(options, context, plan, recorded)
     verdicts = context.judge(plan, records, targets)
     terminal.render(verdicts, screen, plan=False)
-    code = conclude(options, verdicts) or (INCOMPLETE if interrupted else 0)
+    code = conclude(options, verdicts, context, records) or (INCOMPLETE if interrupted else 0)
     trouble = not_kept(context.store, len(records))
     if results is not None and not trouble:
         with tried(trouble):
@@ -217,7 +217,7 @@ def _prove_realtime(options: argparse.Namespace, context: Context, screen: Conso
         say("interrupted; half a proof is none, and nothing of it is kept: run it again")
         return INCOMPLETE
     realtime.render(found.verdicts, found.controls, screen)
-    return conclude(options, found.verdicts)
+    return conclude(options, found.verdicts, context)
 
 
 def _record(context: Context, targets: Sequence[Target], folder: Path, measured: Sequence[Record], screen: Console) -> bool:
