@@ -18,6 +18,7 @@ from harness.claims import load
 from harness.record import LeftOut
 from harness.report.html import Page, render
 from harness.report.html.markup import Markup, join, tag
+from harness.report.html.parts import kept
 from harness.report.html.sheet import COLOURS, Sheet, mark, need, ticks
 from harness.report.html.sheet import render as draw
 from harness.settings import ConfigurationError
@@ -266,6 +267,12 @@ def test_what_does_not_fit_on_a_chart_is_counted():
     records = [r for number in range(60) for r in launches(f"row_{number:02d}", 0.001 * (number + 1))] + launches("reference", 1.0)
     page = page_of(judge(plan(records), records, [], (), machine=MACHINE), records=records)
     assert "12 more rows in the table" in page.texts("figure")[0]
+
+
+def test_of_what_passed_a_list_shows_a_hundred_and_counts_the_rest():
+    assert kept([True, False, True]) == ([0, 1, 2], "")
+    chosen, left = kept([True] * 120 + [False])
+    assert (chosen[-1], len(chosen), left) == (120, 101, "; 20 more passed")
 
 
 @pytest.mark.parametrize(

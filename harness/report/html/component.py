@@ -10,10 +10,11 @@ from harness.record import Record
 from harness.report import text, view
 from harness.report.html import pictures, plots
 from harness.report.html.markup import Child, Markup, tag
-from harness.report.html.parts import bar, chip, command, figures, lines, section, table
+from harness.report.html.parts import bar, chip, command, figures, kept, lines, section, table
 from harness.report.view import Block, Group, Line, Note
 from harness.stats import Interval
-from harness.verdict import Row, State
+from harness.targets import Target
+from harness.verdict import Answer, Row, State
 
 WORST: tuple[State, ...] = ("invalid", "fail", "inconclusive", "no target", "pass")
 
@@ -78,27 +79,29 @@ def _table(group: Group) -> Markup:
 def _cells(line: Line) -> list[Child]:
     (name,), *cells, (verdict, *targets) = line.cells
     shown: Child = chip(line.state, verdict) if line.role == "optimized" else tag("span", verdict, class_="muted")
-    return [tag("span", name, class_=line.role), *map(lines, cells), [shown, *lines(targets)]]
+    return [tag("span", name, class_=line.role), *map(lines, cells), [shown, lines(targets)]]
 
 
 def _targets(rows: Sequence[Row]) -> Markup | None:
-    found = []
-    for row in rows:
-        for answer in row.of("target"):
-            if answer.target is not None:
-                value = answer.value
-                found.append((
-                    f"{view.name(row)} on {row.planned.case}",
-                    answer.target.words,
-                    bar(answer.target, value) if isinstance(value, Interval) else None,
-                    text.sentence(text.measured(answer.metric, value)),
-                    [chip(answer.state), [tag("span", text.sentence(note), class_="l") for note in answer.notes]],
-                    text.sentence(f"{answer.target.profile}, {answer.target.kind}: {answer.target.source}"),
-                ))  # fmt: skip
+    found = [(row, answer, answer.target) for row in rows for answer in row.of("target") if answer.target is not None]
     if not found:
         return None
+    chosen, left = kept([answer.state == "pass" for _, answer, _ in found])
     columns = ("row", "target", "bound in the middle, tinted where it is met", "found", "verdict", "profile and source")
-    return _folded(_many(len(found), "target"), table("Targets: each bound and what was found", columns, found, class_="targets"))
+    shown = table(f"Targets: each bound and what was found{left}", columns, [_target(*found[number]) for number in chosen])
+    return _folded(_many(len(found), "target"), shown)
+
+
+def _target(row: Row, answer: Answer, target: Target) -> tuple[Child, ...]:
+    value = answer.value
+    return (
+        f"{view.name(row)} on {row.planned.case}",
+        target.words,
+        bar(target, value) if isinstance(value, Interval) else None,
+        text.sentence(text.measured(answer.metric, value)),
+        [chip(answer.state), lines([text.sentence(note) for note in answer.notes])],
+        text.sentence(f"{target.profile}, {target.kind}: {target.source}"),
+    )
 
 
 def _parity(rows: Sequence[Row]) -> Markup | None:
@@ -106,19 +109,21 @@ def _parity(rows: Sequence[Row]) -> Markup | None:
     if not found:
         return None
     columns = ("row and output", "kind", "how much", "allowed", "where", "verdict")
-    lines_ = [(f"{view.name(row)} on {row.planned.case}: {result.output}", *_result(result)) for row, result in found]
+    chosen, left = kept([result.passed for _, result in found])
+    shown = [_result(*found[number]) for number in chosen]
     wrong = sum(not result.passed for _, result in found)
     title = f"Parity of {_many(len(found), 'output')}" + (f", {wrong} differ" if wrong else "")
-    return _folded(title, table("Parity: where, how much, what is allowed", columns, lines_), open_=bool(wrong))
+    return _folded(title, table(f"Parity: where, how much, what is allowed{left}", columns, shown), open_=bool(wrong))
 
 
-def _result(result: ParityResult) -> tuple[Child, ...]:
+def _result(row: Row, result: ParityResult) -> tuple[Child, ...]:
     measured = [f"{name} {text.number(value, 'number')}" for name, value in result.measured.items()]
     where = "" if result.where is None else f"[{', '.join(map(str, result.where))}]"
     instead = f"; instead of {result.instead_of}" if result.instead_of else ""
-    message = [] if result.passed else [tag("span", text.sentence(result.message), class_="l")]
+    message = None if result.passed else lines([text.sentence(result.message)])
     verdict = [chip("pass" if result.passed else "fail"), message]
-    return (result.kind, lines(measured), text.sentence(result.allowed + instead), where, verdict)
+    name = f"{view.name(row)} on {row.planned.case}: {result.output}"
+    return (name, result.kind, lines(measured), text.sentence(result.allowed + instead), where, verdict)
 
 
 def _pictures(rows: Sequence[Row], identity: str) -> list[plots.Plot]:

@@ -12,7 +12,7 @@ from harness.record import Record
 from harness.report import ledger, text, view
 from harness.report.html import roofline, trends
 from harness.report.html.markup import Child, Markup, tag
-from harness.report.html.parts import chip, figures, lines, section, table
+from harness.report.html.parts import chip, figures, kept, lines, section, table
 from harness.stats import Interval
 from harness.verdict import Row, Verdicts
 
@@ -26,13 +26,14 @@ def limits(rows: Sequence[Row], ceilings: Limits | None) -> Markup:
         unknown = f"How far from what this machine allows is unknown: {reason}."
         return section("limits", "Share of the limit", tag("p", unknown, class_="muted"))
     columns = ("row", "share of the limit", "least time the ceiling allows", "which ceiling")
+    chosen, left = kept([True] * len(shares), "with less")
     rows_ = [
         (f"{row.planned.component}.{view.name(row)} on {row.planned.case}", text.measured("limit_share", value),
          text.seconds(row.floor.seconds) if row.floor else "", row.floor.ceiling if row.floor else "")
-        for row, value in shares
+        for row, value in (shares[number] for number in chosen)
     ]  # fmt: skip
     drawn = roofline.render([row for row, _ in shares], ceilings) if ceilings else None
-    caption = "Share of the limit: the least time that the ceilings allow over the time taken"
+    caption = f"Share of the limit: the least time that the ceilings allow over the time taken{left}"
     listed = tag("details", tag("summary", f"{len(shares)} rows"), table(caption, columns, rows_), open=len(rows_) <= 12)
     return section("limits", "Share of the limit", figures([drawn]) if drawn else None, listed)
 

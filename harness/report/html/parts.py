@@ -16,6 +16,9 @@ SIGNS = {
 }  # fmt: skip
 """A sign beside each state's word: colour alone would not tell everybody."""
 
+MOST_PASSED = 100
+"""Of a list: what did not pass is always there, of what passed so many. The tables of rows, and the JSON report, have all."""
+
 DECADES = 1.5
 """From the bound in the middle of a bar to either of its ends."""
 
@@ -43,9 +46,16 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Child]],
     return tag("div", inside, class_="scroll", role="group", aria_label=caption)
 
 
-def lines(cell: Sequence[str]) -> list[Markup]:
+def lines(cell: Sequence[str]) -> Markup | None:
     """The lines of a table's cell."""
-    return [tag("span", line, class_="l") for line in cell]
+    return tag("span", [[tag("br") if number else None, line] for number, line in enumerate(cell)], class_="l") if cell else None
+
+
+def kept(passed: Sequence[bool], others: str = "passed") -> tuple[list[int], str]:
+    """Which of a list to show, and what to say of the others."""
+    chosen = sorted([*(n for n, ok in enumerate(passed) if not ok), *[n for n, ok in enumerate(passed) if ok][:MOST_PASSED]])
+    left = len(passed) - len(chosen)
+    return chosen, f"; {left} more {others}" if left else ""
 
 
 def figures(plots: Iterable[Plot]) -> Markup | None:

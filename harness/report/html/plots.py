@@ -230,7 +230,7 @@ def _ridge(shares: np.ndarray, tail: float | None, role: str) -> Draw:
         part = slice(kept[0], kept[-1] + 1)
         middles, heights = (edges[:-1] + edges[1:])[part] / 2, 15 * smooth[part] / smooth.max()
         outline = [(middles[0], y + 8), *zip(middles, y + 8 - heights, strict=True), (middles[-1], y + 8)]
-        axes.add_artist(Polygon(outline, color=colour, alpha=0.5, lw=0.8))
+        axes.add_artist(Polygon(outline, color=colour, alpha=0.5, lw=0.8, zorder=2.5))
         if tail is not None:
             mark(axes, [tail, tail], [y - 2, y + 8], color=COLOURS["fail"], lw=1.4)
 

@@ -24,6 +24,7 @@ def render(rows: Sequence[Row], limits: Limits) -> Plot | None:
     """The fastest row of every component and case whose work is known; None where there is none, or no roof."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     points = _points(rows)
     flat, slopes = _best(limits.of("gemm")), _best(limits.of("read"))
@@ -45,6 +46,8 @@ def render(rows: Sequence[Row], limits: Limits) -> Plot | None:
         axes.tick_params(which="both", length=0, labelcolor=COLOURS["muted"], labelsize=9)
         axes.xaxis.set_major_formatter(lambda x, _: text.significant(x).removesuffix(".00").removesuffix(".0"))
         axes.yaxis.set_major_formatter(lambda y, _: _rate(y))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_formatter(NullFormatter())
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(COLOURS["line"])
         said = [f"{row.planned.component}.{view.name(row)} on {row.planned.case} {_rate(y)} at {x:.3g} per byte" for row, x, y in points]
