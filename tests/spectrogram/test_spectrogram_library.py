@@ -16,12 +16,11 @@ from implementations.spectrogram.reference import spectrogram as reference
 @pytest.fixture
 def fresh():
     """No back-end remembered, before and after."""
-    caches = (package._fastest, package._problem, package._loaded)
-    for cache in caches:
-        cache.cache_clear()
+    for forget in (package.BACKENDS.forget, package._loaded.cache_clear):
+        forget()
     yield
-    for cache in caches:
-        cache.cache_clear()
+    for forget in (package.BACKENDS.forget, package._loaded.cache_clear):
+        forget()
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +61,7 @@ def test_auto_is_within_1e_6_of_the_reference(signals):
 
 def test_auto_takes_the_first_that_works(fresh):
     first = next(name for name in package.FASTEST_FIRST if backends()[name] is None)
-    assert package._fastest() == first
+    assert package.BACKENDS.chosen("auto") == first
 
 
 def test_backends_names_all_and_gives_reasons():
