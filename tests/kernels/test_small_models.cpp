@@ -1,5 +1,6 @@
 // The engine of small models through its C interface: each precision, with and without state, against scalar code in double on the
 // weights as they are stored.
+#include <algorithm>
 #include <array>
 
 #include "check.hpp"
