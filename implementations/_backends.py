@@ -20,6 +20,7 @@ class Backends:
     fastest_first: tuple[str, ...]
     compare: Callable[[str], str | None]
     _problems: dict[str, str | None] = field(init=False, default_factory=dict)
+    _warned: set[str] = field(init=False, default_factory=set)
 
     def problems(self) -> dict[str, str | None]:
         """Every back-end: None where it works and agrees with the reference here, else the reason. Imports all that are installed."""
@@ -52,14 +53,15 @@ class Backends:
     def forget(self) -> None:
         """Compare anew when they are next asked for."""
         self._problems.clear()
+        self._warned.clear()
 
     def _fastest(self) -> str:
         for name in self.fastest_first:
-            known = name in self._problems
             reason = self.problem(name)
             if reason is None:
                 return name
-            if not known and "not installed" not in reason:  # warned about once; its caller's caller called the library
+            if name not in self._warned and "not installed" not in reason:
+                self._warned.add(name)  # once; the caller's caller called the library
                 warnings.warn(f"{self.component}: {name} is passed over: {reason}", RuntimeWarning, stacklevel=4)
         reasons = "; ".join(f"{name}: {self.problem(name)}" for name in self.fastest_first)
         raise RuntimeError(f"{self.component}: no backend works here: {reasons}")
