@@ -133,7 +133,7 @@ def _checked(check: Check, repository: Path, folder: Path) -> Checked:
         check.change(repository)
     report, started = folder / "report.json", time.monotonic()
     report.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "harness.cli", "gate", "--base", "HEAD", "--json", str(report), *check.options]
+    command = [sys.executable, "-m", "harness.cli", "gate", "--base", "HEAD", "--no-explain", "--json", str(report), *check.options]
     try:
         done = subprocess.run(
             command, cwd=repository, env=variables(folder), capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
