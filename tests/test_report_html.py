@@ -322,6 +322,13 @@ def test_single_calls_are_shown_only_of_what_was_right():
     assert "Latency of a call" not in " ".join(page.texts("figcaption"))
 
 
+def test_ceilings_of_a_busy_machine_are_named_as_such():
+    busy = dataclasses.replace(pages.limits(), busy="others kept 1.2 of 2 CPUs busy")
+    of = judge(plan(launches()), launches(), [], (), machine=MACHINE)
+    assert "measured while it was busy (others kept 1.2 of 2 CPUs busy)" in page_of(of, limits=busy).section("limits")
+    assert "no row has a work model" in page_of(of, limits=pages.limits()).section("limits")
+
+
 def luminance(code: str) -> float:
     channels = (int(code[place : place + 2], 16) / 255 for place in (1, 3, 5))
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)

@@ -22,7 +22,10 @@ def limits(rows: Sequence[Row], ceilings: Limits | None) -> Markup:
     shares = [(row, value) for row in rows if isinstance(value := row.metrics.get("limit_share"), Interval) and row.floor is not None]
     shares.sort(key=lambda found: -found[1].point)
     if not shares:
-        reason = "no row has a work model" if ceilings else "its ceilings are not measured: harness machine --limits does it once"
+        reason = "its ceilings are not measured; harness machine --limits does it once"
+        if ceilings:
+            busy = f"its ceilings were measured while it was busy ({ceilings.busy}); harness machine --limits does it again"
+            reason = busy if ceilings.busy else "no row has a work model"
         unknown = f"How far from what this machine allows is unknown: {reason}."
         return section("limits", "Share of the limit", tag("p", unknown, class_="muted"))
     columns = ("row", "share of the limit", "least time the ceiling allows", "which ceiling")
