@@ -41,7 +41,7 @@ class Product:
 
 def pack(weight: Tensor, bias: Tensor | None, precision: torch.dtype) -> Product:
     """weight: (outputs, inputs)."""
-    ordered = torch.ops.mkldnn._reorder_linear_weight(weight.to(precision).contiguous().to_mkldnn(), ROWS)
+    ordered = torch.ops.mkldnn._reorder_linear_weight(weight.to(precision).contiguous(), ROWS)
     return Product(ordered, None if bias is None else bias.to(precision), precision)
 
 
