@@ -50,9 +50,7 @@ _SONG = Metric("snr_db", at_least=25.0)
 
 def variants(component: str, precisions: tuple[str, ...], *, solver: bool) -> tuple[Variant, ...]:
     """The rows beside the plain one: narrower precisions, other steps, no guidance."""
-    found = [
-        Variant({"precision": precision}, _approximate(component, "weights and products of 8 significant bits")) for precision in precisions
-    ]
+    found = [Variant({"precision": precision}, _approximate(component, f"weights and products in {precision}")) for precision in precisions]
     if solver:
         found += [Variant({"steps": steps}, _approximate(component, f"{steps} Euler steps end elsewhere than 10")) for steps in (5, 20)]
         found.append(Variant({"mode": "lightweight"}, _approximate(component, "without guidance, for half the work")))
@@ -101,7 +99,7 @@ def song_inputs(seed: int, *, model: str, frames: int, segment: int = SEGMENT, s
 def _latents_produced(inputs: Inputs, outputs: Outputs) -> float:
     """Seconds of audio that the latents stand for, all songs together."""
     songs, latents, _ = outputs["latents"].shape
-    return songs * latents / LATENTS_PER_SECOND
+    return float(songs * latents / LATENTS_PER_SECOND)
 
 
 def _samples_produced(inputs: Inputs, outputs: Outputs) -> float:
@@ -208,6 +206,7 @@ FLOW = Component(
     effects=(
         Effect("threads", (1, 2), "small", "processes"),
         Effect("precision", ("float32", "bfloat16"), "tiny", "output"),
+        Effect("precision", ("float32", "float16"), "tiny", "output"),
         Effect("steps", (10, 5), "tiny", "output"),
         Effect("steps", (10, 20), "tiny", "output"),
         Effect("mode", ("full", "lightweight"), "tiny", "output"),
@@ -234,6 +233,7 @@ DECODER = Component(
     effects=(
         Effect("threads", (1, 2), "small-7s", "processes"),
         Effect("precision", ("float32", "bfloat16"), "tiny", "output"),
+        Effect("precision", ("float32", "float16"), "tiny", "output"),
         Effect("audio_buffer", (96, 9600), "tiny", "time"),
     ),
     description="the codec's convolutional decoder: latents, rounded to ninths, to stereo samples",

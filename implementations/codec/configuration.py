@@ -112,7 +112,7 @@ def read(path: Path) -> Configuration:
         found = content.get("model_type") if isinstance(content, dict) else type(content).__name__
         raise BadCheckpoint(f"{path}: expected model_type heartcodec, found {found!r}; the codec's folder is named HeartCodec")
     known = {item.name for item in fields(Configuration)}
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items() if name in known}
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items() if name in known}
     try:
         found = Configuration(**values)
     except BadCheckpoint as error:

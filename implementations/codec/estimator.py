@@ -174,4 +174,5 @@ class Estimator(nn.Module):
 def _modulated(x: Tensor, table: Tensor) -> Tensor:
     """A layer norm without weights, shifted and scaled; table: (2, width)."""
     shift, scale = table
-    return F.layer_norm(x, x.shape[-1:], eps=EPSILON) * (1 + scale) + shift
+    out: Tensor = F.layer_norm(x, x.shape[-1:], eps=EPSILON) * (1 + scale) + shift
+    return out

@@ -59,7 +59,8 @@ class FlowMatching(nn.Module):
 
     def condition(self, codes: Tensor) -> Tensor:
         """(b, latents, dim) of codes (b, frames, quantizers): each frame twice."""
-        return self.cond_feature_emb(self.vq_embed(codes)).repeat_interleave(LATENTS_PER_FRAME, dim=1)
+        embedded: Tensor = self.cond_feature_emb(self.vq_embed(codes))
+        return embedded.repeat_interleave(LATENTS_PER_FRAME, dim=1)
 
     def velocity(self, condition: Tensor, context: Tensor, steps: int, guidance: float) -> Velocity:
         """The guided velocity u + guidance (c - u) of a conditional and an unconditional row; up to 1 the conditional one alone.

@@ -15,7 +15,7 @@ from implementations.codec.contract import check_codes, check_segment, check_sol
 from implementations.codec.serving import Kernels, whole
 from implementations.codec.song import SEGMENT, noise_of, song
 
-BACKENDS = ("torch_packed", "reference")
+BACKENDS = ("auto", "torch_packed", "reference")
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,14 @@ class Codec:
         noise = partial(noise_of, seed, configuration=self.configuration, length=check_segment(segment))
 
         def flow(codes: np.ndarray, begin: np.ndarray, context: np.ndarray) -> np.ndarray:
-            return self.kernels.flow(codes, begin, context, steps, guidance)
+            with _enough_memory(segment):
+                return self.kernels.flow(codes, begin, context, steps, guidance)
 
-        for _, samples in song(parts, noise, flow, partial(whole, self.kernels), self.configuration, length=segment):
+        def decode(latents: np.ndarray) -> np.ndarray:
+            with _enough_memory(segment):
+                return whole(self.kernels, latents)
+
+        for _, samples in song(parts, noise, flow, decode, self.configuration, length=segment):
             yield samples
 
     def decode(self, codes: np.ndarray, *, seed: int = 0, steps: int = 10, guidance: float = 1.25, segment: int = SEGMENT) -> np.ndarray:
@@ -51,18 +56,34 @@ class Codec:
 
 
 @contextmanager
+def _enough_memory(segment: int) -> Iterator[None]:
+    """PyTorch's allocator raises a RuntimeError that says neither what needed the memory nor what to do."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        raise MemoryError(
+            f"codec: expected memory for a segment of {segment} frames, found too little; give a shorter one ({error})"
+        ) from error
+
+
+@contextmanager
 def open_codec(
     source: Path | str = "small", *, backend: str = "torch_packed", precision: str = "float32", threads: int | None = None, seed: int = 0
 ) -> Iterator[Codec]:
     """A codec from a checkpoint's folder or file, or of a flavour by name ("published", "small", "tiny") with random weights of a seed.
 
-    backend: "torch_packed", or "reference", which keeps to upstream's order of computing. precision: "float32", or "bfloat16" (approximate)
-    where torch_packed computes. BadCheckpoint: what is wrong with the files. MemoryError: they do not fit into this machine.
+    backend: "torch_packed", "reference", which keeps to upstream's order of computing, or "auto": torch_packed where PyTorch has oneDNN
+    (not on macOS). precision: "float32", or "bfloat16" (approximate) where torch_packed computes. BadCheckpoint: what is wrong with the
+    files. MemoryError: they do not fit into this machine.
     """
     from implementations.codec import model, reference, torch_packed
 
     if backend not in BACKENDS:
-        raise ValueError(f"codec: backend: expected {' or '.join(BACKENDS)}, found {backend!r}")
+        raise ValueError(f"codec: backend: expected {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}, found {backend!r}")
+    if backend == "auto":
+        backend = "reference" if torch_packed.why_not() else "torch_packed"
     if precision not in ("float32", "bfloat16") or (backend, precision) == ("reference", "bfloat16"):
         raise ValueError(f"codec: precision of {backend}: expected float32{' or bfloat16' * (backend != 'reference')}, found {precision!r}")
     with reference.threads(threads):

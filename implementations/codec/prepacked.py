@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -75,8 +76,8 @@ class PackedBlock:
     def __call__(self, x: Tensor, by: Modulation, rotation: Tensor) -> Tensor:
         """rotation: (t, 1, head_dim / 2), complex."""
         width = x.shape[-1:]
-        qkv = self.qkv(F.rms_norm(x, width, by.scale, EPSILON) + by.shift).unflatten(-1, (3 * self.heads, -1))
-        pairs = torch.view_as_complex(qkv[:, :, : 2 * self.heads].float().unflatten(-1, (-1, 2)))
+        qkv = torch.unflatten(self.qkv(F.rms_norm(x, width, by.scale, EPSILON) + by.shift), -1, (3 * self.heads, -1))
+        pairs = torch.view_as_complex(torch.unflatten(qkv[:, :, : 2 * self.heads].float(), -1, (-1, 2)))
         turned = torch.view_as_real(pairs * rotation).flatten(-2).to(qkv.dtype)
         q, k, v = (part.transpose(1, 2) for part in (*turned.chunk(2, dim=2), qkv[:, :, 2 * self.heads :]))
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
@@ -90,6 +91,10 @@ def _block(block: Block, precision: torch.dtype) -> PackedBlock:
     together = torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
     rest = (layer.weight for layer in (attention.o_proj, mlp.gate, mlp.up, mlp.down))
     return PackedBlock(attention.heads, *(pack(weight, None, precision) for weight in (together, *rest)))
+
+
+def _blocks(blocks: Any, precision: torch.dtype) -> list[PackedBlock]:
+    return [_block(block, precision) for block in blocks]
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ def _convolution(layer: Projection, channels: slice, precision: torch.dtype, *, 
 
 def velocity_of(matching: FlowMatching, precision: torch.dtype = torch.float32) -> Callable[[Tensor, Tensor, int, float], Velocity]:
     """What `FlowMatching.velocity` gives, from packed weights; of the modules only what makes modulations is kept."""
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         raise RuntimeError("codec.prepacked: expected a PyTorch with oneDNN, found one without; use the reference")
     estimator = matching.estimator
     latents = estimator.proj_out.ffn_2.out_features
@@ -128,8 +133,7 @@ def velocity_of(matching: FlowMatching, precision: torch.dtype = torch.float32) 
         pack(layer.ffn_2.weight, layer.ffn_2.bias, precision)
         for layer in (estimator.proj_in, estimator.connection_proj, estimator.proj_out)
     )
-    blocks = [_block(block, precision) for block in estimator.transformer_blocks]  # type: ignore[arg-type]
-    blocks_2 = [_block(block, precision) for block in estimator.transformer_blocks_2]  # type: ignore[arg-type]
+    blocks, blocks_2 = _blocks(estimator.transformer_blocks, precision), _blocks(estimator.transformer_blocks_2, precision)
     modulations, head_dim = _modulations(estimator), estimator.head_dim
     rotation = lru_cache(maxsize=8)(_rotation)
 
@@ -164,10 +168,7 @@ def _modulations(estimator: Estimator) -> Callable[[int], list[_Step]]:
     """By number of steps: everything that depends on the time alone."""
     adaln, adaln_2 = estimator.adaln_single, estimator.adaln_single_2
     ends = (estimator.scale_shift_table, estimator.scale_shift_table_2)
-    blocks, blocks_2 = (
-        [(block.scale_shift_table, block.attn_norm.weight, block.mlp_norm.weight) for block in part]
-        for part in (estimator.transformer_blocks, estimator.transformer_blocks_2)
-    )
+    blocks, blocks_2 = _tables(estimator.transformer_blocks), _tables(estimator.transformer_blocks_2)
 
     @lru_cache(maxsize=8)
     def by_step(steps: int) -> list[_Step]:
@@ -179,6 +180,11 @@ def _modulations(estimator: Estimator) -> Callable[[int], list[_Step]]:
         return found
 
     return by_step
+
+
+def _tables(blocks: Any) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Of each block its table and the weights of its norms."""
+    return [(block.scale_shift_table, block.attn_norm.weight, block.mlp_norm.weight) for block in blocks]
 
 
 def _modulation(table: Tensor, norm: Tensor, mlp_norm: Tensor, shared: Tensor) -> Modulation:

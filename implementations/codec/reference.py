@@ -44,7 +44,7 @@ def to_channels(latents: np.ndarray) -> torch.Tensor:
     """(t, channels) to (2, channels / 2, t): each half is a stereo channel."""
     import torch
 
-    halves = torch.tensor(latents).unflatten(1, (2, -1))
+    halves = torch.unflatten(torch.tensor(latents), 1, (2, -1))
     return halves.permute(1, 2, 0).contiguous()
 
 

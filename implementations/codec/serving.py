@@ -106,21 +106,22 @@ def implementations(
     precisions: tuple[str, ...] = (),
     settings: tuple[str, ...] = ("threads",),
     only: tuple[str, ...] = ("codec_flow", "codec_decoder", "codec"),
+    solver: bool = True,
     **options: Any,
 ) -> list[Implementation]:
     """One Implementation of each component that it can compute.
 
-    precisions: those it has beside float32; each is a row of its own. settings: that all of them honour; what solves the flow and is
-    no peer honours steps and mode as well, and codec_flow the songs of a batch.
+    precisions: those it has beside float32; each is a row of its own. settings: that all of them honour; codec_flow the songs of a
+    batch as well. solver: it is measured at other steps and without guidance, too.
     """
     found = []
     for component in (one.name for one in COMPONENTS if one.name in only):
-        flows = component != "codec_decoder" and role != "peer"
+        flows = component != "codec_decoder" and solver
         honoured = (
             *settings,
             *(("precision",) if precisions else ()),
             *(SOLVER if flows else ()),
-            *(("batch",) if component == "codec_flow" and role != "peer" else ()),
+            *(("batch",) if component == "codec_flow" else ()),
         )
         found.append(
             Implementation(

@@ -78,7 +78,7 @@ class Stream:
 def chunks(model: ScalarModel, latents: Tensor, size: int) -> Iterator[Tensor]:
     """Samples (b, 1, n) of latents (b, c, t), pushed `size` at a time."""
     stream = Stream(model)
-    for part in latents.split(size, dim=-1):
+    for part in torch.split(latents, size, dim=-1):
         if (known := stream.push(part)).shape[-1]:
             yield known
     yield stream.finish(latents)

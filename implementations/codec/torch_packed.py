@@ -60,7 +60,8 @@ def kernels(model: HeartCodec, precision: str = "float32", chunk: int | None = N
     return Kernels(flow, decode if chunk is None else stream)
 
 
-def _why_not() -> str | None:
+def why_not() -> str | None:
+    """Why there can be no oneDNN here, without importing PyTorch."""
     return "torch: no oneDNN on macOS" if sys.platform == "darwin" else None
 
 
@@ -84,7 +85,7 @@ FLOW, DECODER, SONG = implementations(
     "optimized",
     partial(_open, streams=False),
     precisions=("bfloat16",),
-    requires=Requires(packages=("torch",), why_not=_why_not),
+    requires=Requires(packages=("torch",), why_not=why_not),
     description="PyTorch on the CPU: oneDNN products from prepacked weights, modulation once per schedule, weight norm folded",
 )
 (STREAM,) = implementations(
@@ -94,6 +95,6 @@ FLOW, DECODER, SONG = implementations(
     precisions=("bfloat16",),
     settings=("threads", "audio_buffer"),
     only=("codec_decoder",),
-    requires=Requires(packages=("torch",), why_not=_why_not),
+    requires=Requires(packages=("torch",), why_not=why_not),
     description="the decoder in pieces of audio_buffer samples (a second by default), two latents behind its input",
 )

@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 from harness.component import Work
 from implementations.codec.configuration import FLAVOURS, LATENTS_PER_FRAME
-from implementations.codec.song import cut
+from implementations.codec.song import SEGMENT, cut, seconds_of
 
 FLOAT32 = 4
 
 
-@lru_cache(maxsize=64)
-def evaluation(model: str, rows: int, latents: int) -> tuple[float, float]:
-    """(operations of the estimator on that many rows, and as much of it as is the same at every step), a sum and a product each.
+@dataclass(frozen=True)
+class Evaluation:
+    """Operations of the estimator in one call, a sum and a product each.
 
-    The same are the parts of the two input convolutions that see the context and the condition; the present latents are seen by both
-    rows of the guidance alike.
+    fixed: as much of it as is the same at every step: the parts of the two input convolutions that see the context and the condition,
+    and what makes the modulation of the time. present: of one row, the parts that see the present latents, which both rows share.
     """
+
+    total: float
+    fixed: float
+    present: float
+
+
+@lru_cache(maxsize=64)
+def evaluation(model: str, rows: int, latents: int) -> Evaluation:
+    """Counted on so many rows of so many latents."""
     import torch
 
-    configuration = FLAVOURS[model]
     from implementations.codec.model import on_meta
 
+    configuration = FLAVOURS[model]
     estimator = on_meta(configuration).flow_matching.estimator
     with torch.device("meta"):
-        inputs = torch.empty(rows, latents, configuration.in_channels)
-        total = _counted(lambda: estimator(inputs, torch.empty(())))
-        convolutions = (estimator.proj_in.ffn_1, estimator.connection_proj.ffn_1)
-        outputs = sum(layer.out_channels * layer.kernel_size[0] for layer in convolutions)
+        inputs, t = torch.empty(rows, latents, configuration.in_channels), torch.empty(())
+        total = _counted(lambda: estimator(inputs, t))
+        time = _counted(lambda: (estimator.adaln_single(t), estimator.adaln_single_2(t)))
+    taps = sum(layer.out_channels * layer.kernel_size[0] for layer in (estimator.proj_in.ffn_1, estimator.connection_proj.ffn_1))
     constant = configuration.in_channels - configuration.out_channels
-    return total, 2.0 * rows * latents * constant * outputs
+    return Evaluation(total, time + 2.0 * rows * latents * constant * taps, 2.0 * latents * configuration.out_channels * taps)
 
 
 @lru_cache(maxsize=64)
@@ -63,10 +74,11 @@ def weight_bytes(model: str) -> tuple[float, float]:
 def flow_work(model: str, songs: int, latents: int, steps: int, guided: bool) -> Work:
     """Every step is an evaluation for each row; weights are read once per step, for no cache holds the published ones."""
     rows = songs * (2 if guided else 1)
-    total, constant = evaluation(model, rows, latents)
+    one = evaluation(model, rows, latents)
+    each = one.total - one.fixed - (rows - songs) * one.present
     weights = steps * weight_bytes(model)[0]
     values = 3.0 * FLOAT32 * songs * latents * FLAVOURS[model].out_channels
-    return Work(steps * (total - constant) + constant, weights + values, weight_bytes=weights)
+    return Work(steps * each + one.fixed, weights + values, weight_bytes=weights)
 
 
 def decoder_work(model: str, latents: int) -> Work:
@@ -84,11 +96,23 @@ def song_work(model: str, frames: int, segment: int, steps: int, guided: bool) -
     return Work(operations, size, weight_bytes=weights)
 
 
-def _counted(call: object) -> float:
+def rtf_floor(model: str, *, gigabytes_per_second: float, teraflops: float, steps: int = 10, guided: bool = True, width: int = 4) -> float:
+    """The least seconds for a second of a long song that such a machine can need, whatever the implementation.
+
+    gigabytes_per_second: of memory. teraflops: of products. width: bytes of a weight, 4 or 2. Where it lies above a target, the target is
+    unreachable.
+    """
+    hop = cut(SEGMENT).hop
+    work = song_work(model, SEGMENT, SEGMENT, steps, guided)
+    size = work.bytes - work.weight_bytes + work.weight_bytes * width / FLOAT32
+    return max(size / gigabytes_per_second / 1e9, work.operations / teraflops / 1e12) / seconds_of(hop)
+
+
+def _counted(call: Callable[[], object]) -> float:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        call()  # type: ignore[operator]
+        call()
     return float(counter.get_total_flops())
