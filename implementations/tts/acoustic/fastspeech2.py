@@ -1,8 +1,8 @@
 """FastSpeech2: phonemes to a log-mel spectrogram, all frames at once (Ren et al. 2021, arXiv:2006.04558).
 
 Arithmetic and parameter names are those of github.com/ming024/FastSpeech2, so that its checkpoints load. B sentences of L phonemes and T
-frames; shorter ones are padded behind, with symbol 0. As upstream, attention does not see what is padded, but the convolutions of predictors
-and PostNet do: near its end a sentence in a batch differs from the same sentence alone.
+frames; shorter ones are padded behind, with symbol 0. As upstream, attention does not see what is padded, but the convolutions of the
+predictors and of the PostNet do: near its end a sentence in a batch differs from the same sentence alone.
 """
 
 from __future__ import annotations
