@@ -118,8 +118,8 @@ def test_seeded_weights_say_something():
     ids = torch.randint(1, 71, (1, 60), generator=torch.Generator().manual_seed(2))
     spoken = model(ids, torch.tensor([60]))
     assert 3 < float(spoken.durations.float().mean()) < 12
-    assert -9 < float(spoken.mel_postnet.mean()) < -1
-    assert 0.5 < float(spoken.mel_postnet.std()) < 4
+    assert abs(float(spoken.mel_postnet.mean())) < 0.5
+    assert 0.5 < float(spoken.mel_postnet.std()) < 2
     for name, bins in (("pitch", model.variance_adaptor.pitch_bins), ("energy", model.variance_adaptor.energy_bins)):
         assert len(torch.unique(torch.bucketize(getattr(spoken, name), bins))) > 10
     assert not torch.equal(seeded(SMALL, seed=4).mel_linear.weight, model.mel_linear.weight)

@@ -22,7 +22,8 @@ from implementations.tts.text.numbers import cardinal, ordinal, year
          "january seventeenth, twenty twenty six, january seventeenth, twenty twenty six, ten o'clock and three PM"),
         ("In 1984, 1900, 2005 and 2010; the 1990s, the '80s.",
          "in nineteen eighty four, nineteen hundred, two thousand five and twenty ten, the nineteen nineties, the eighties."),
-        ("pi is 3.14; 1,234,567 kg; 0.5", "pi is three point one four, one million two hundred thirty four thousand five hundred sixty seven "
+        ("pi is 3.14; 1,234,567 kg; 0.5",
+         "pi is three point one four, one million two hundred thirty four thousand five hundred sixty seven "
          "kilograms, zero point five"),
         ("-5 °C, 5-10 km/h, 22 kHz, 1 mph, 20%", "minus five degrees celsius, five to ten kilometers per hour, twenty two kilohertz, "
          "one mile per hour, twenty percent"),

@@ -117,8 +117,8 @@ def _parameters(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def seeded(configuration: Configuration, seed: int = 0) -> FastSpeech2:
-    """The model with random weights that behave as trained ones do: every layer's activations have about unit standard deviation,
-    phonemes last 6 frames, pitch and energy use many bins, and log-mel values spread around -5. The same on every machine.
+    """The model with random weights that behave as trained ones do: every layer's activations, and the spectrogram, have about unit
+    standard deviation, phonemes last 6 frames, pitch and energy use many bins. The same on every machine.
     """
     random = np.random.Generator(np.random.PCG64(seed))
     model = FastSpeech2(configuration)
@@ -136,8 +136,8 @@ _SPREAD = {"duration": 0.35, "mel_linear": 2.0}
 def _drawn(name: str, shape: tuple[int, ...], c: Configuration, random: np.random.Generator) -> Any:
     """One parameter. What goes into a linear layer or a convolution has about unit variance: it comes from a norm or a ReLU."""
     if name.endswith("running_var"):
-        # Of the PostNet: the first convolution sees log-mel values around -5, the others what a tanh leaves.
-        return np.full(shape, 29.0 if ".0.1." in name else 0.4)
+        # Of the PostNet: the first convolution sees the spectrogram, the others what a tanh leaves.
+        return np.full(shape, 1.0 if ".0.1." in name else 0.4)
     centre, spread = next((values for kind, values in _heads(c).items() if name.startswith(kind)), (0.0, 1.0))
     if name.endswith("bias"):
         return np.full(shape, centre)
@@ -150,9 +150,9 @@ def _drawn(name: str, shape: tuple[int, ...], c: Configuration, random: np.rando
 
 
 def _heads(c: Configuration) -> dict[str, tuple[float, float]]:
-    """Mean and standard deviation of what comes out of each head: e^1.95 - 1 = 6 frames, the lower half of the bins, log-mel values."""
+    """Mean and standard deviation of what comes out of each head: e^1.95 - 1 = 6 frames, the lower half of the bins."""
     adaptor = "variance_adaptor.{}_predictor.linear_layer"
-    found = {"mel_linear": (-5.0, 2.0), adaptor.format("duration"): (1.95, 0.35)}
+    found = {"mel_linear": (0.0, 1.0), adaptor.format("duration"): (1.95, 0.35)}
     for kind, (low, high) in {"pitch": c.pitch_range, "energy": c.energy_range}.items():
         found[adaptor.format(kind)] = (low + (high - low) / 3, (high - low) / 8)
     return found
