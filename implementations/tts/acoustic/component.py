@@ -37,7 +37,7 @@ BFLOAT16 = Variant(
     {
         "mel": Approximate(
             Metric("snr_db", at_least=36.0),
-            "decoder and PostNet in bfloat16, of 8 significant bits; encoder and predictors stay in float32, so that no decision flips",
+            "decoder and PostNet in bfloat16, of 8 significant bits; encoder and predictors stay in float32, and no decision flips",
         )
     },
 )

@@ -1,8 +1,4 @@
-"""PyTorch with the PostNet's norms folded and convolutions channels-last; bfloat16 behind the decisions.
-
-In bfloat16 only decoder and PostNet are narrow, which take over 90 % of the time. Encoder and predictors stay in float32, so that no
-duration, pitch or energy falls into another bin than the reference's.
-"""
+"""PyTorch with the PostNet's norms folded and convolutions channels-last; bfloat16 behind the decisions."""
 
 from __future__ import annotations
 
