@@ -124,7 +124,7 @@ def macs(c: Configuration, phonemes: int, frames: int, *, sentence: int) -> floa
 
 
 def parameters(c: Configuration) -> int:
-    """Weights that a call reads; of embeddings only few rows are, which are left out."""
+    """Weights that a call reads, the PostNet's norms folded; of embeddings only few rows are, which are left out."""
     block = 4 * c.width * (c.width + 1) + c.width * c.conv_width * sum(c.conv_kernels) + c.conv_width + 5 * c.width
     predictor = c.predictor_kernel * c.predictor_width * (c.width + c.predictor_width) + 7 * c.predictor_width + 1
     postnet = 5 * c.postnet_width * (2 * c.mels + 3 * c.postnet_width) + 4 * c.postnet_width + c.mels

@@ -1,7 +1,7 @@
 """FastSpeech2's decoder and PostNet made ready for a CPU: norms folded, frames as a picture of one row, a precision of their own.
 
-Encoder and predictors, less than a tenth of the time, stay as they are, so that every duration, pitch and energy is decided as the reference
-decides, to the last bit: where a sum came out in another order, one of a thousand phonemes would fall into another bin and sound otherwise.
+Encoder and predictors, a tenth of the time, stay as they are, so that every duration, pitch and energy is decided as the reference decides,
+to the last bit: were sums in another order, a phoneme now and then would fall into another bin and sound otherwise.
 """
 
 from __future__ import annotations
