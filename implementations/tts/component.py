@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.component import Approximate, Case, Component, Effect, Identical, Inputs, Metric, Outputs, Unit, Variant, Work
-from implementations.tts.acoustic.component import SENTENCE, macs, parameters
+from implementations.tts.acoustic.component import FRAMES, macs, parameters
 from implementations.tts.voices import VOICES
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def work(inputs: Inputs) -> Work:
     texts, name, given = check_inputs(inputs)
     voice = VOICES[name]
     frames = sum(given or 30 * len(text.split()) for text in texts)
-    one = min(SENTENCE["frames"], max(frames, 1))
+    one = min(FRAMES, max(frames, 1))
     operations = 2 * (macs(voice.configuration, frames // 6, frames, sentence=one) + voice.shape.macs_per_frame * frames)
     weights = 4.0 * (parameters(voice.configuration) + voice.shape.parameters)
     return Work(operations, weights + 4.0 * frames * voice.shape.hop, weight_bytes=weights)
@@ -114,9 +114,9 @@ COMPONENT = Component(
     unit=Unit("audio second", 1.0),
     cases=(
         _case("quick", "small", 4, quick=True),
-        _case("sentence-5s", "v1", 14, 431),
-        _case("sentence-5s-v2", "v2", 14, 431),
-        _case("sentence-5s-v3", "v3", 14, 431),
+        _case("sentence-5s", "v1", 14, FRAMES),
+        _case("sentence-5s-v2", "v2", 14, FRAMES),
+        _case("sentence-5s-v3", "v3", 14, FRAMES),
         _case("sixteen-1.5s", "v2", 4, 129, texts=16),
         _case("words-100", "v2", 100, thorough="50 s of audio: a text-length bucket between the sentence and the document's 500 words"),
         _case("words-500", "v2", 500, thorough="the document's long text: more than three minutes of audio"),

@@ -27,7 +27,7 @@ def engine(model: FastSpeech2, vocoder: Generator, lexicon: Lexicon, *, precisio
     from implementations.tts.vocoder.torch_planar import planar
 
     dtype = getattr(torch, precision)
-    made = planar(vocoder).to(dtype=dtype, memory_format=torch.channels_last)
+    made = planar(vocoder).to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def vocode(mels: np.ndarray) -> np.ndarray:

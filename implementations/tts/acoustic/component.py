@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 PREDICTIONS = ("log_durations", "pitch", "energy")
 DECISIONS = ("duration_frames", "pitch_bins", "energy_bins")
 
-SENTENCE = {"phonemes": 72, "frames": 431}
-"""5.0 s at 22.05 kHz."""
+PHONEMES, FRAMES = 72, 431
+"""Of a sentence: 5.0 s at 22.05 kHz."""
 
 EXACT_DB = 100.0
 """What float32 reaches against float32: another order of the sums leaves 115 to 125 dB."""
@@ -159,10 +159,22 @@ COMPONENT = Component(
     cases=(
         _case("quick", "small", phonemes=24, frames=144, quick=True),
         _case("undecided", "small", phonemes=40, frames=0, decided=False),
-        _case("sentence-5s", "ljspeech", **SENTENCE),
+        _case("sentence-5s", "ljspeech", phonemes=PHONEMES, frames=FRAMES),
         _case("batch-8", "ljspeech", 8, phonemes=22, frames=129),
-        _case("sentence-5s-paper", "paper", **SENTENCE, thorough="pitch and energy per frame, two blocks less: the work of sentence-5s"),
-        _case("sentence-5s-48khz", "source-48k", phonemes=72, frames=469, thorough="the source document's shape: the work of sentence-5s"),
+        _case(
+            "sentence-5s-paper",
+            "paper",
+            phonemes=PHONEMES,
+            frames=FRAMES,
+            thorough="the work of sentence-5s",
+        ),
+        _case(
+            "sentence-5s-48khz",
+            "source-48k",
+            phonemes=PHONEMES,
+            frames=469,
+            thorough="the work of sentence-5s",
+        ),
     ),
     policy={
         **dict.fromkeys(PREDICTIONS, Metric("max_abs_difference", at_most=1e-4)),

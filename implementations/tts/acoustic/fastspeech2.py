@@ -66,7 +66,7 @@ class FastSpeech2(nn.Module):
         Controls multiply what is predicted: slower, higher, louder. (Upstream multiplies the energy by the pitch's control.)
         """
         encoded = self.encoder(phonemes, mask_of(lengths, phonemes.shape[1]))
-        variances = self.variance_adaptor(
+        variances: Variances = self.variance_adaptor(
             encoded, lengths, durations, pitch, energy, duration_control=duration_control, pitch_control=pitch_control,
             energy_control=energy_control,
         )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import onnxruntime
 import torch
@@ -26,12 +26,14 @@ def in_sessions(model: FastSpeech2, threads: int | None = None) -> FastSpeech2:
             part.position_encoding = sinusoids(POSITIONS, made.configuration.width)
     phonemes, width = torch.ones(2, 5, dtype=torch.int64), made.configuration.width
     vectors = torch.zeros(2, 5, width)
-    decode = Session(_Decoding(made), vectors, ("mel", "mel_postnet"), threads)
-    made.encoder = Session(made.encoder, phonemes, ("encoded",), threads)
+    decoding = Session(_Decoding(made), vectors, ("mel", "mel_postnet"), threads)
+    made.add_module("encoder", Session(made.encoder, phonemes, ("encoded",), threads))
     for name in ("duration_predictor", "pitch_predictor", "energy_predictor"):
-        setattr(made.variance_adaptor, name, Session(getattr(made.variance_adaptor, name), vectors, (name,), threads))
+        own = Session(getattr(made.variance_adaptor, name), vectors, (name,), threads)
+        made.variance_adaptor.add_module(name, own)
+    for name, other in (("decoder", decoding), ("mel_linear", nn.Identity()), ("postnet", nn.Identity())):
+        made.add_module(name, other)
     made.__class__ = _InSessions
-    made.decoder, made.mel_linear, made.postnet = decode, nn.Identity(), nn.Identity()
     return made.eval()
 
 
@@ -48,13 +50,11 @@ class _Decoding(nn.Module):
 
 
 class _InSessions(FastSpeech2):
-    decoder: Callable[..., tuple[Tensor, Tensor]]  # type: ignore[assignment]
-
     def decode(self, expanded: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         if not expanded.shape[1]:
-            nothing = expanded.new_zeros((*expanded.shape[:2], self.configuration.mels))
-            return nothing, nothing
-        return self.decoder(expanded, mask_of(frames, expanded.shape[1]))
+            return super().decode(expanded, frames)
+        found: tuple[Tensor, Tensor] = self.decoder(expanded, mask_of(frames, expanded.shape[1]))
+        return found
 
 
 class Session(nn.Module):
@@ -68,7 +68,7 @@ class Session(nn.Module):
             torch.onnx.export(
                 module.eval(),
                 (example, mask),
-                file,
+                file,  # type: ignore[arg-type]
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=["x", "mask"],

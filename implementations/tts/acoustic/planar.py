@@ -7,6 +7,7 @@ to the last bit: were sums in another order, a phoneme now and then would fall i
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +24,10 @@ class Planar(nn.Module):
 
     def __init__(self, conv: nn.Conv1d) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(conv.in_channels, conv.out_channels, (1, *conv.kernel_size), padding=(0, *conv.padding))
+        kernel = conv.kernel_size[0]
+        self.conv = nn.Conv2d(conv.in_channels, conv.out_channels, (1, kernel), padding=(0, kernel // 2))
         self.conv.load_state_dict({"weight": conv.weight[:, :, None], "bias": conv.bias})
-        self.conv.to(memory_format=torch.channels_last)
+        self.conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.conv(x[:, :, None])
@@ -56,8 +58,8 @@ def planar(model: FastSpeech2, precision: str = "float32") -> FastSpeech2:
     return made.eval().requires_grad_(False)
 
 
-def fold(convolution: nn.Sequential) -> None:
-    """Multiply a batch norm into the convolution before it, computed in float64."""
+def fold(convolution: Any) -> None:
+    """Multiply the batch norm, the second of two modules, into the convolution before it; computed in float64."""
     conv, norm = convolution[0].conv, convolution[1]
     gain = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
     with torch.no_grad():

@@ -96,10 +96,10 @@ def pronounce(word: str, lexicon: Lexicon, *, before: str = "", after: str = "")
         return Spoken(found, "affix")
     if found := _compound(lower, lexicon):
         return Spoken(found, "compound")
-    letters = re.sub("[^a-z]", "", lower)
-    if len(letters) <= 6 and not re.search("[aeiouy]", letters):
-        return Spoken(_spelled(letters), "spelled")
-    return Spoken(sounds(letters), "letters")
+    plain = re.sub("[^a-z]", "", lower)
+    if len(plain) <= 6 and not re.search("[aeiouy]", plain):
+        return Spoken(_spelled(plain), "spelled")
+    return Spoken(sounds(plain), "letters")
 
 
 def _spelled(word: str) -> tuple[str, ...]:
