@@ -43,11 +43,15 @@ BFLOAT16 = Variant(
 )
 
 
+FEW = 64
+"""Decisions; of fewer, one that lies on an edge would be a large share."""
+
+
 def flip_rate(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """The share of decisions that are others."""
+    """The share of decisions that are others, of at least `FEW`."""
     if reference.shape != candidate.shape:
         raise ValueError(f"expected shape {reference.shape}, found {candidate.shape}")
-    return float(np.mean(reference != candidate)) if reference.size else 0.0
+    return float(np.count_nonzero(reference != candidate) / max(reference.size, FEW))
 
 
 def check_inputs(inputs: Inputs) -> tuple[Configuration, np.ndarray, np.ndarray]:
@@ -77,9 +81,9 @@ def _strange(numbers: np.ndarray) -> str:
 
 
 def drawn(
-    configuration: str, sentences: int, seed: int, *, phonemes: int, frames: int, decided: bool = True, shortest: float = 0.7
+    configuration: str, sentences: int, seed: int, *, phonemes: int, frames: int, timed: bool = True, shortest: float = 0.7
 ) -> Inputs:
-    """Random phonemes that last `frames` in the longest sentence; the others are down to `shortest` of it."""
+    """Random phonemes, pitch and energy; timed: that last `frames` in the longest sentence. The others are down to `shortest` of it."""
     random, c = np.random.Generator(np.random.PCG64([seed, sentences, phonemes, frames])), CONFIGURATIONS[configuration]
     lengths = np.maximum(1, np.linspace(phonemes, max(1, shortest * phonemes), sentences).astype(np.int64))
     inside = np.arange(phonemes) < lengths[:, None]
@@ -88,13 +92,12 @@ def drawn(
         "phonemes": np.where(inside, random.choice(symbols, (sentences, phonemes)), 0).astype(np.int64),
         "configuration": configuration,
     }
-    if not decided:
-        return found
-    durations = np.stack([spread(frames * int(length) // phonemes, int(length), phonemes) for length in lengths])
-    columns = phonemes if c.variance_level == "phoneme" else int(durations.sum(axis=1).max())
-    bins = {"pitch": c.pitch_range, "energy": c.energy_range}
-    values = {name: random.uniform(*ends, (sentences, columns)).astype(np.float32) for name, ends in bins.items()}
-    return {**found, "durations": durations, **values}
+    columns = phonemes if c.variance_level == "phoneme" else frames
+    for name, ends in {"pitch": c.pitch_range, "energy": c.energy_range}.items():
+        found[name] = random.uniform(*ends, (sentences, columns)).astype(np.float32)
+    if timed:
+        found["durations"] = np.stack([spread(frames * int(length) // phonemes, int(length), phonemes) for length in lengths])
+    return found
 
 
 def spread(frames: int, phonemes: int, columns: int) -> np.ndarray:
@@ -158,7 +161,7 @@ COMPONENT = Component(
     unit=Unit("audio second", 1.0),
     cases=(
         _case("quick", "small", phonemes=24, frames=144, quick=True),
-        _case("undecided", "small", phonemes=40, frames=0, decided=False),
+        _case("untimed", "small", phonemes=40, frames=0, timed=False),
         _case("sentence-5s", "ljspeech", phonemes=PHONEMES, frames=FRAMES),
         _case("batch-8", "ljspeech", 8, phonemes=22, frames=129),
         _case(
@@ -178,7 +181,7 @@ COMPONENT = Component(
     ),
     policy={
         **dict.fromkeys(PREDICTIONS, Metric("max_abs_difference", at_most=1e-4)),
-        **dict.fromkeys(DECISIONS, Metric("flip_rate", at_most=0.0, function=flip_rate)),
+        **dict.fromkeys(DECISIONS, Metric("flip_rate", at_most=0.02, function=flip_rate)),
         "mel": Metric("snr_db", at_least=EXACT_DB),
     },
     produced=produced,
