@@ -50,7 +50,15 @@ def test_readings(written, read):
 
 @pytest.mark.parametrize(
     ("written", "read", "skipped"),
-    [("", "", 0), ("  \n", "", 0), ("...", "", 0), ("\x00\x07a", "a", 2), ("\u65e5\u672c hi \U0001f600", "hi", 3), ("\ud800x", "x", 1)],
+    [
+        ("$" + "0" * 5000 + ".50", "fifty cents", 0),
+        ("", "", 0),
+        ("  \n", "", 0),
+        ("...", "", 0),
+        ("\x00\x07a", "a", 2),
+        ("\u65e5\u672c hi \U0001f600", "hi", 3),
+        ("\ud800x", "x", 1),
+    ],
 )
 def test_what_has_no_reading_is_skipped_and_counted(written, read, skipped):
     assert (normalize(written).text, normalize(written).skipped) == (read, skipped)

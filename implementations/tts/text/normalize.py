@@ -83,8 +83,7 @@ _UNITS = {
     "kb": "kilobyte", "mb": "megabyte", "gb": "gigabyte", "tb": "terabyte", "kw": "kilowatt", "mw": "megawatt", "kwh": "kilowatt hour",
     "w": "watt", "v": "volt", "ma": "milliamp", "ms": "millisecond", "us": "microsecond", "ns": "nanosecond", "s": "second",
     "sec": "second", "min": "minute", "h": "hour", "hr": "hour", "hrs": "hour", "db": "decibel", "%": "percent",
-    "\u00b0c": "degree celsius",
-    "\u00b0f": "degree fahrenheit", "\u00b0": "degree",
+    "\u00b0c": "degree celsius", "\u00b0f": "degree fahrenheit", "\u00b0": "degree",
 }  # fmt: skip
 _CURRENCIES = {"$": ("dollar", "cent"), "\u20ac": ("euro", "cent"), "\u00a3": ("pound", "penny"), "\u00a5": ("yen", "")}
 _SCALES = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion"}
@@ -119,21 +118,18 @@ def _money(match: re.Match[str]) -> str:
     units, _, cents = amount.partition(".")
     if len(cents) != 2 or not small:
         return f" {_counted(amount, whole)} "
-    parts = [_counted(units, whole)] if int(units or 0) or not int(cents) else []
-    parts += [_counted(str(int(cents)), small)] if int(cents) else []
+    some, more = units.strip("0") != "", int(cents) > 0
+    parts = [_counted(units, whole)] if some or not more else []
+    parts += [_counted(str(int(cents)), small)] if more else []
     return f" {' and '.join(parts)} "
 
 
 def _time(match: re.Match[str]) -> str:
-    hours, minutes, half = match["hours"], match["minutes"], (match["half"] or "").replace(".", "").replace(" ", "").upper()
-    spoken = (
-        ""
-        if minutes == "00" and half
-        else "o'clock"
-        if minutes == "00"
-        else ("oh " if minutes[0] == "0" else "") + cardinal(str(int(minutes)))
-    )
-    return f" {cardinal(str(int(hours)))} {spoken} {half} "
+    minutes, half = match["minutes"], (match["half"] or "").replace(".", "").upper()
+    spoken = ("oh " if minutes[0] == "0" else "") + cardinal(str(int(minutes)))
+    if minutes == "00":
+        spoken = "" if half else "o'clock"
+    return f" {cardinal(str(int(match['hours'])))} {spoken} {half} "
 
 
 def _day(month: str, day: str, in_year: str | None) -> str:
