@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -72,24 +73,35 @@ def _speak(engine: Engine, text: str, output: Path, bits: int, loading: float) -
     from implementations.tts.chain import stream
     from implementations.tts.text import phonemize
 
+    stages: dict[str, float] = {}
     started = perf_counter()
-    read = phonemize(text, engine.lexicon)
-    reading, first, samples = perf_counter() - started, 0.0, 0
-    rate = engine.shape.sample_rate
+    read = _timed(stages, "text", phonemize)(text, engine.lexicon)
+    timed = replace(engine, speak=_timed(stages, "acoustic", engine.speak), vocode=_timed(stages, "vocoder", engine.vocode))
+    first, samples, rate = 0.0, 0, engine.shape.sample_rate
     with soundfile.SoundFile(output, "w", rate, 1, f"PCM_{bits}", format="WAV") as file:
-        for chunk in stream(engine, text):
-            first = first or perf_counter() - started - reading
+        for chunk in stream(timed, text):
+            first = first or perf_counter() - started - stages["text"]  # which has been read twice until here
             samples += len(chunk)
             file.write(np.clip(chunk, -1, 1))
-    spent, seconds = perf_counter() - started - reading, samples / rate
+    spent, seconds = sum(stages.values()), samples / rate
     print(f"{output}: {seconds:.2f} s of audio at {rate} Hz, {bits} bit")
-    print(
-        f"{read.words} words, {read.out_of_vocabulary:.1%} not in the dictionary of {len(engine.lexicon)}; "
-        f"{read.skipped} characters without a reading"
-    )
+    known = f"{read.out_of_vocabulary:.1%} not in the dictionary of {len(engine.lexicon)}"
+    print(f"{read.words} words, {known}; {read.skipped} characters without a reading")
     if samples:
         print(f"models {loading * 1e3:.0f} ms, first audio {first * 1e3:.0f} ms, all {spent * 1e3:.0f} ms: RTF {spent / seconds:.3f}")
-        print(f"of that the text {reading * 1e3:.1f} ms")
+        print("of that " + ", ".join(f"{name} {spent * 1e3:.1f} ms" for name, spent in stages.items()))
+
+
+def _timed(stages: dict[str, float], name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    """The same call, its seconds added to a stage's."""
+
+    def timed(*given: Any, **named: Any) -> Any:
+        started = perf_counter()
+        found = call(*given, **named)
+        stages[name] = stages.get(name, 0.0) + perf_counter() - started
+        return found
+
+    return timed
 
 
 if __name__ == "__main__":

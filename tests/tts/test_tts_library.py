@@ -1,6 +1,7 @@
 """Speech as a library and from the command line, by checkpoints of one's own."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -63,6 +64,7 @@ def test_the_command_line_writes_a_file(files, tmp_path, capsys, monkeypatch):
     said = capsys.readouterr()
     assert f"{len(samples) / 22050:.2f} s of audio at 22050 Hz, 24 bit" in said.out
     assert "2 words, 0.0% not in the dictionary" in said.out
+    assert re.search(r"of that text [\d.]+ ms, acoustic [\d.]+ ms, vocoder [\d.]+ ms", said.out)
     assert "random weights" not in said.err
     monkeypatch.setattr("sys.stdin", io.StringIO("\U0001f600"))
     assert main([*arguments(files), "-", "-o", str(path)]) == 0
