@@ -108,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
     one = _add(under, "gate", gating.gate, "head against base, both built and measured now: has anything become worse?")
     one.add_argument("patterns", nargs="*", metavar="PATTERN", help="component or component.implementation, with * and ?; all without")
     one.add_argument("--base", metavar="REF", help="the commit that head, the working tree, is compared with")
+    one.add_argument("--all", action="store_true", help="measure also the rows that run the code of base, byte for byte")
     one.add_argument("--self-test", action="store_true", help="can the gate be red and green, on this machine, now?")
     one.add_argument("--quality", type=int, metavar="N", help="how often is it wrong here? N verdicts for each kind of specimen")
     one.add_argument("--case", action="append", metavar="NAME", help="only this case (repeatable)")

@@ -11,10 +11,11 @@ from typing import Any
 from harness import lightweight, profile, project, registry, targets, verdict
 from harness.installed import Code, Contract, Installed
 from harness.machine import Machine, this_machine
+from harness.origin import native_hash
 from harness.parity import describe
 from harness.profile import Profile
 from harness.record import Build, Plan, Record
-from harness.registry import Registry, native_hash, unavailable
+from harness.registry import Registry, unavailable
 from harness.settings import Settings
 from harness.store import Store, default_folder
 from harness.targets import Target

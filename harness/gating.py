@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import TYPE_CHECKING
 
 from harness import options as asked
@@ -46,8 +47,10 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
     """The comparison itself, in head's environment."""
     from harness import limits
     from harness.gate import compare, session
+    from harness.gate.changed import same_code
     from harness.gate.expected import expected
     from harness.gate.margins import Margins
+    from harness.metrics import key
     from harness.report import terminal
     from harness.report.console import console, progress
     from harness.store import Store
@@ -55,13 +58,16 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
     context, screen = context_of(options), console()
     whole = context.plan(options.patterns, cases=options.case or ())
     owed = expected(whole, sides.head, sides.base, options.patterns)
-    targets = context.targets(owed.plan)
-    terminal.render_plan(owed.plan, screen)
+    both = [row for row in owed.plan.planned if key(row) not in owed.alone]
+    same = [] if options.all else [row for row in both if same_code(row, sides.head, sides.base)]
+    plan = dataclasses.replace(owed.plan, planned=tuple(row for row in owed.plan.planned if row not in same))
+    targets = context.targets(plan)
+    terminal.render_plan(plan, screen)
     store = Store(context.store.folder.parent / "gate")
     ceilings, margins = limits.cached(context.machine), Margins(context.profile.margins)
     with progress("comparing") as show:
         found = session.run(
-            owed.plan,
+            plan,
             sides,
             context.registry,
             settings=context.settings,
@@ -75,13 +81,14 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
             patience=options.patience,
         )
     verdicts = compare.verdicts(
-        owed.plan,
+        plan,
         found.screening,
         found=found.decisions,
         targets=targets,
         profiles=context.profile.lineage,
         alone=owed.alone,
         base=options.base,
+        same=same,
         problems=(*owed.problems, *found.problems),
         notes=compare.controls(found.decisions),
     )

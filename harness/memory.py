@@ -78,6 +78,22 @@ def device_peak() -> dict[str, int]:
     return {device: int(held) for device, held in found.items() if held}
 
 
+def raise_device_peak(share: float, more: int) -> None:
+    """Hold for a moment so much on each device that its peak grows by a share of itself and an amount more."""
+    torch, mlx = sys.modules.get("torch"), sys.modules.get("mlx.core")
+    if torch is not None and torch.cuda.is_initialized():
+        for i in range(torch.cuda.device_count()):
+            if peak := torch.cuda.max_memory_allocated(i):
+                wanted = round((1 + share) * peak + more) - torch.cuda.memory_allocated(i)
+                held = torch.empty(max(0, wanted), dtype=torch.uint8, device=f"cuda:{i}")
+                del held
+    if mlx is not None and (peak := mlx.get_peak_memory()):
+        wanted = round((1 + share) * peak + more) - mlx.get_active_memory()
+        held = mlx.zeros((max(0, wanted),), mlx.uint8)
+        mlx.eval(held)
+        del held
+
+
 def reset_device_peak() -> None:
     """Start new device peaks at what is held now."""
     torch, mlx = sys.modules.get("torch"), sys.modules.get("mlx.core")

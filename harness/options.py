@@ -71,7 +71,7 @@ def check_gate(options: argparse.Namespace) -> None:
         raise ConfigurationError(f"--quality: expected how many verdicts, at least 1, found {options.quality}")
     if options.self_test or options.quality is not None:
         which = "--self-test" if options.self_test else "--quality"
-        _refuse(options, f"means nothing with {which}, which gates specimens of its own", "base", "case", "json", "junit")
+        _refuse(options, f"means nothing with {which}, which gates specimens of its own", "base", "all", "case", "json", "junit")
     elif options.base is None:
         raise ConfigurationError("--base: expected a commit to compare the working tree with, found none; in a pull request: its target")
     if not options.patience > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import sys
 import types
@@ -14,6 +15,14 @@ from harness.component import Implementation
 def unused(names: Sequence[str]) -> list[str]:
     """Of these modules those that were not imported in this process."""
     return [name for name in names if name not in sys.modules]
+
+
+def native_hash(module: str) -> str:
+    """The hash of the sources a native module was built from, or "" where it carries none."""
+    try:
+        return str(getattr(importlib.import_module(module), "SOURCE_HASH", ""))
+    except ImportError:
+        return ""
 
 
 def borrowed(call: Callable[[], object], own: Implementation, others: Sequence[str]) -> str:

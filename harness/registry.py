@@ -156,14 +156,6 @@ def unavailable(implementation: Implementation) -> str | None:
         return f"its availability check raised {type(error).__name__}: {error}"
 
 
-def native_hash(module: str) -> str:
-    """The hash of the sources a native module was built from, or "" where it carries none."""
-    try:
-        return str(getattr(importlib.import_module(module), "SOURCE_HASH", ""))
-    except ImportError:
-        return ""
-
-
 def _load(point: importlib.metadata.EntryPoint) -> Entry:
     distribution = point.dist.name if point.dist else ""
     version = point.dist.version if point.dist else ""

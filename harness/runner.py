@@ -97,7 +97,7 @@ class Runner:
             "loaded_bytes": memory.rss(),
             "weight_bytes": int(given.weight_bytes) if isinstance(given, Loaded) else None,
             "file": getattr(sys.modules.get(implementation.partition(":")[0]), "__file__", None) or "",
-            "native": _native_hash(found),
+            "native": origin.native_hash(found.requires.native) if found.requires.native else "",
             "files": _files(implementation.partition(".")[0].partition(":")[0]),  # last: with the kernel that the line above asked
         }
 
@@ -112,6 +112,7 @@ class Runner:
         if share or more:
             added = np.ones(max(0, round((1 + share) * memory.peak_rss() + more) - memory.rss()), np.uint8)
             del added
+            memory.raise_device_peak(share, round(more))
         answer |= {"peak_bytes": memory.peak_rss(), "peak_since_start": unreset, "device_peak": memory.device_peak()}
         joined, found = self._joined(outputs), self._implementation.requires
         self._held = joined, _digest(joined)
@@ -329,12 +330,6 @@ def _pin(affinity: list[int]) -> None:
         os.sched_setaffinity(0, affinity)
     except OSError:
         raise ValueError(f"affinity: expected CPUs out of {sorted(os.sched_getaffinity(0))}, found {affinity}") from None
-
-
-def _native_hash(found: Implementation) -> str:
-    from harness.registry import native_hash
-
-    return native_hash(found.requires.native) if found.requires.native else ""
 
 
 def _stopwatch(name: str, added: tuple[float, float] | None, tail: tuple[float, float] | None = None) -> clock.Stopwatch:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import json
 import os
-import types
-import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+import msgspec
 
 from harness import project
 from harness.files import data_folder
-from harness.record import SCHEMA, Plan, Record
+from harness.record import SCHEMA, Plan, Record, Samples
 from harness.settings import ConfigurationError
 
 
@@ -30,21 +31,42 @@ def to_json(item: Record | Plan) -> str:
 
 def from_json(line: str, *, where: str = "record") -> Record | Plan:
     """The Record or Plan of one line; RecordError says what is wrong with it and where."""
+    with contextlib.suppress(msgspec.MsgspecError, RecursionError, LookupError, ValueError):
+        parts = _PARTS.decode(line)
+        kind = _KINDS[bytes(parts["type"])]
+        inner = _PARTS.decode(parts["samples"]) if kind is Record else ()
+        if int(bytes(parts["schema"])) <= SCHEMA and not _unknown(kind, parts) and not _unknown(Samples, inner):
+            item: Record | Plan = _DECODERS[kind].decode(line)
+            return item
+    # What is wrong with it, if anything: infinities are no JSON to others, and are read here.
     try:
         body = json.loads(line)
-        kind, schema = body.pop("type"), body["schema"]
+        name, schema = body.pop("type"), body["schema"]
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise RecordError(f"{where}: expected one JSON object with type and schema, found {line[:60]!r} ({error})") from None
-    if not isinstance(schema, int) or schema > SCHEMA:
+    if type(schema) is not int or schema > SCHEMA:
         raise RecordError(f"{where}: schema {schema} is newer than the {SCHEMA} this version reads; upgrade audio-perf-harness")
-    if kind not in ("record", "plan"):
-        raise RecordError(f"{where}: expected type record or plan, found {str(kind)[:60]!r}")
-    if kind not in _DECODERS:
-        _DECODERS[kind] = _decoder(Record if kind == "record" else Plan)
+    if name not in ("record", "plan"):
+        raise RecordError(f"{where}: expected type record or plan, found {str(name)[:60]!r}")
+    kind = Record if name == "record" else Plan
+    samples = body.get("samples")
+    if unknown := _unknown(kind, body) or _unknown(Samples, samples if isinstance(samples, dict) else ()):
+        raise RecordError(f"{where}: damaged {name} (no field {unknown})")
     try:
-        return typing.cast("Record | Plan", _DECODERS[kind](body))
-    except (TypeError, ValueError, KeyError, OverflowError) as error:
-        raise RecordError(f"{where}: damaged {kind} ({error})") from None
+        return msgspec.convert(body, kind)
+    except (msgspec.ValidationError, OverflowError, RecursionError) as error:
+        raise RecordError(f"{where}: damaged {name} ({error})") from None
+
+
+def _unknown(kind: type[Record | Plan | Samples], names: Iterable[str]) -> list[str]:
+    """Names that are no field: where a field has a default, a misspelt one would lose what was measured."""
+    return sorted(set(names) - _FIELDS[kind])
+
+
+_PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_KINDS: dict[bytes, type[Record | Plan]] = {b'"record"': Record, b'"plan"': Plan}
+_DECODERS: dict[type[Record | Plan], msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(kind) for kind in (Record, Plan)}
+_FIELDS: dict[type, set[str]] = {kind: {"type", *(field.name for field in dataclasses.fields(kind))} for kind in (Record, Plan, Samples)}
 
 
 class Store:
@@ -129,76 +151,3 @@ def default_folder(start: Path | None = None) -> Path:
 def _whole_lines(text: str) -> Iterator[str]:
     complete, _, _ = text.rpartition("\n")
     return (line for line in complete.split("\n") if line)
-
-
-def _decoder(kind: Any) -> Callable[[Any], Any]:
-    """Makes a value of that type (dataclasses, nested, with tuples) of what json.loads gave; TypeError or ValueError says what is wrong."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _object(kind)
-    if origin is tuple:
-        return _many(_decoder(arguments[0]), arguments[0])
-    if origin in (typing.Union, types.UnionType):
-        (inner,) = [argument for argument in arguments if argument is not type(None)]
-        decode = _decoder(inner)
-        return lambda value: None if value is None else decode(value)
-    if origin is Literal:
-        return lambda value: _expect(value, type(value) is str and value in arguments, f"one of {', '.join(arguments)}")
-    if origin is not None or kind is Any:
-        return lambda value: _expect(value, kind is Any or type(value) is dict, "an object")
-    if kind is float:
-        return lambda value: value if type(value) is float else float(_expect(value, type(value) is int, "a number"))
-    return lambda value: value if type(value) is kind else _expect(value, False, kind.__name__)
-
-
-def _expect(value: Any, right: bool, what: str) -> Any:
-    if not right:
-        raise TypeError(f"expected {what}, found {type(value).__name__} {str(value)[:40]!r}")
-    return value
-
-
-def _object(kind: Any) -> Callable[[Any], Any]:
-    hints = typing.get_type_hints(kind)
-    decoders = {name: _decoder(hint) for name, hint in hints.items()}
-    exact = {name: hint for name, hint in hints.items() if hint in (int, float, bool, str)}
-    fields = dataclasses.fields(kind)
-    needed = {f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING}
-    # A frozen dataclass sets its fields one by one, at a microsecond each: a session has a million of them.
-    plain = all(f.default_factory is dataclasses.MISSING for f in fields) and not hasattr(kind, "__post_init__")
-    defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
-    # Most of them are blocks: of plain numbers, and as they were written. What was read is then their very content.
-    names, simple = list(hints), tuple(hints.values()) if plain and set(hints.values()) <= {int, float, bool, str} else None
-
-    def decode(value: Any) -> Any:
-        if simple is not None and type(value) is dict and tuple(map(type, value.values())) == simple and list(value) == names:
-            made = object.__new__(kind)
-            object.__setattr__(made, "__dict__", value)
-            return made
-        if type(value) is not dict:
-            raise TypeError(f"expected an object for {kind.__name__}, found {type(value).__name__}")
-        if not value.keys() <= decoders.keys():
-            raise TypeError(f"{kind.__name__} has no field {sorted(value.keys() - decoders.keys())}")
-        if not needed <= value.keys():
-            raise TypeError(f"{kind.__name__} lacks {', '.join(sorted(needed - value.keys()))}")
-        found = {name: item if type(item) is exact.get(name) else decoders[name](item) for name, item in value.items()}
-        if not plain:
-            return kind(**found)
-        made = object.__new__(kind)
-        made.__dict__.update({**defaults, **found})
-        return made
-
-    return decode
-
-
-def _many(decode: Callable[[Any], Any], kind: Any) -> Callable[[Any], Any]:
-    def decode_all(value: Any) -> Any:
-        if type(value) is not list:
-            raise TypeError(f"expected a list, found {type(value).__name__}")
-        if kind is float and set(map(type, value)) <= {float}:
-            return tuple(value)
-        return tuple(map(decode, value))
-
-    return decode_all
-
-
-_DECODERS: dict[str, Callable[[Any], Any]] = {}

@@ -74,9 +74,21 @@ def test_calls_that_are_slow_now_and_then_are_seen_in_the_99_percent_latency(rep
 
 def test_a_budget_that_ends_is_never_green(repository, tmp_path):
     selftest.demand(repository)
-    code, report, said = gate(repository, tmp_path, "--budget", "0.001")
+    code, report, said = gate(repository, tmp_path, "--all", "--budget", "0.001")
     assert code == 5, said
     assert "the budget ended before these were measured" in report["problems"][-1]["message"]
+
+
+def test_rows_that_run_the_code_of_base_pass_unmeasured_and_are_named(repository, tmp_path):
+    selftest.demand(repository)
+    code, report, said = gate(repository, tmp_path, "--case", "10us")
+    assert code == 0, said
+    (row,) = report["rows"]
+    (answer,) = row["answers"]
+    assert answer["notes"] == ["not measured: it runs the code of base, byte for byte (--all measures it too)"]
+    assert "it runs the code of base" in said
+    store = Store(repository / ".harness" / "gate")
+    assert store.read(store.sessions()[-1]) == (dataclasses.replace(store.read(store.sessions()[-1])[0], planned=()), [])
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "wire": set(),
     "watchdog": set(),
     "origin": {"component"},
-    "runner": {"clock", "component", "machine", "memory", "origin", "realtime", "registry", "settings", "wire"},
+    "runner": {"clock", "component", "machine", "memory", "origin", "realtime", "settings", "wire"},
     "realtime": {"component", "machine", "measure", "metrics", "record", "registry", "settings", "stats", "verdict"},
     "worker": {"runner", "watchdog", "wire"},
     "measure": {
@@ -50,8 +50,8 @@ MAY_IMPORT = {
     },
     "past": {"context", "history", "project", "record", "registry", "settings", "verdict"},
     "context": {
-        "installed", "lightweight", "machine", "measure", "parity", "profile", "project", "record", "registry", "settings", "store",
-        "targets", "verdict",
+        "installed", "lightweight", "machine", "measure", "origin", "parity", "profile", "project", "record", "registry", "settings",
+        "store", "targets", "verdict",
     },
     "gate": {
         "clock", "component", "files", "machine", "measure", "metrics", "profile", "project", "record", "registry", "settings", "stats",

@@ -68,6 +68,18 @@ def test_device_peak_of_frameworks_that_are_imported(monkeypatch: pytest.MonkeyP
     assert memory.device_peak() == {"cuda": 201}
 
 
+def test_a_device_peak_is_raised_by_what_is_asked() -> None:
+    mx = pytest.importorskip("mlx.core")
+    memory.reset_device_peak()
+    held = mx.zeros((64 * MIB,), mx.uint8)
+    mx.eval(held)
+    before = memory.device_peak()["mlx"]
+    memory.raise_device_peak(0.05, 8 * MIB)
+    assert memory.device_peak()["mlx"] == pytest.approx(1.05 * before + 8 * MIB, abs=MIB / 16)
+    memory.raise_device_peak(0.0, 0)
+    del held
+
+
 def test_device_peak_is_absent_without_frameworks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.delitem(sys.modules, "mlx.core", raising=False)

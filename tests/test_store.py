@@ -60,7 +60,9 @@ def test_json_round_trip_keeps_everything(item):
         (lambda b: b | {"type": "poem"}, "expected type record or plan, found 'poem'"),
         (lambda b: {k: v for k, v in b.items() if k != "launch"}, "damaged record"),
         (lambda b: b | {"surprise": 1}, "no field \\['surprise'\\]"),
-        (lambda b: b | {"samples": 3}, "expected an object for Samples"),
+        (lambda b: b | {"samples": b["samples"] | {"cals": [0.1]}}, "no field \\['cals'\\]"),
+        (lambda b: b | {"launch": "1"}, r"Expected `int`, got `str` - at `\$.launch`"),
+        (lambda b: b | {"samples": 3}, "damaged record .Expected `object`, got `int` - at `\\$.samples`"),
     ],
 )
 def test_a_damaged_record_is_one_clear_error(change, message):

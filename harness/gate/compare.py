@@ -20,6 +20,8 @@ from harness.verdict import Answer, Problem, Row, Verdicts, judge
 HEAD, BASE, COPY, INJECTED = LANES = ("head", "base", "copy", "injected")
 """Values of Record.control in a gate's session: what ran. copy: a second build of base. injected: base, slowed down on purpose."""
 
+SAME_CODE = "not measured: it runs the code of base, byte for byte (--all measures it too)"
+
 SECONDS, OUTPUT = "seconds_per_call", "throughput_per_second"
 ONCE = ("cold_seconds", "load_seconds")
 
@@ -65,17 +67,19 @@ def verdicts(
     profiles: Sequence[str],
     alone: Mapping[Key, str],
     base: str,
+    same: Sequence[Planned] = (),
     problems: Sequence[Problem] = (),
     notes: Sequence[str] = (),
 ) -> Verdicts:
     """Head's run, parity and targets as in any session, and for each metric of each row whether it regressed.
 
     records: of the screening launches. found: the decisions by row and metric. base: as the user named it. alone: rows that
-    base lacks, with what to say of them: they have nothing to regress from.
+    base lacks, with what to say of them: they have nothing to regress from. same: rows that were not measured, for they run
+    the code of base.
     """
     own = [dataclasses.replace(record, control="") for record in records if record.control == HEAD]
     beside = tuple(target for target in targets if not target.metric.startswith(metrics.SPEEDUP))
-    judged = judge(plan, own, beside, profiles, machine=plan.machine)
+    judged = judge(plan, own, beside, profiles, machine=plan.machine) if plan.planned or not same else Verdicts(plan, ())
     lanes = by_row(records)
     rows = tuple(
         dataclasses.replace(row, answers=(*row.answers, Answer("regression", "pass", notes=(alone[metrics.key(row.planned)],))))
@@ -89,7 +93,9 @@ def verdicts(
         for target in targets
         if target.metric.startswith(metrics.SPEEDUP) and target.component in {item.component for item in plan.planned}
     ]
-    return Verdicts(plan, rows, (*judged.problems, *problems), (*judged.notes, *dict.fromkeys(skipped), *clocks, *notes))
+    unchanged = tuple(Row(item, (Answer("regression", "pass", notes=(SAME_CODE,)),)) for item in same)
+    notes = (*judged.notes, *dict.fromkeys(skipped), *clocks, *notes)
+    return Verdicts(plan, (*rows, *unchanged), (*judged.problems, *problems), notes)
 
 
 def _compared(row: Row, launches: Launches, found: Mapping[tuple[Key, str], Decision], base: str) -> Row:

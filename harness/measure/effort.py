@@ -10,7 +10,8 @@ class Effort:
     """slow_rounds: the least rounds, in each launch, of a row whose call takes over a second. longest_call: of a row whose call
     takes more seconds only the first is timed. share: a row whose process is slow to get ready runs all cases of a launch in
     it, the quick one first; what only a fresh process can tell (first call, memory) is then absent from the others.
-    block_seconds: of calls timed together. most_rounds: of blocks, in each launch. quick_seconds: a row whose call takes less
+    block_seconds: of calls timed together. most_rounds: of blocks, in each launch. extension: so many times as many rounds are
+    taken, within EXTENSION_SECONDS, of rows that were disturbed in nearly all of them. quick_seconds: a row whose call takes less
     answers every seed before it is timed; of slower ones the timed calls are checked.
     """
 
@@ -19,8 +20,11 @@ class Effort:
     share: bool = True
     block_seconds: float = 0.002
     most_rounds: int = 48
+    extension: int = 1
     quick_seconds: float = 0.1
 
+
+EXTENSION_SECONDS = 6.0
 
 DEFAULT = Effort()
 

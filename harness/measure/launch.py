@@ -13,7 +13,7 @@ import psutil
 
 from harness.measure import slow, suspects
 from harness.measure.calibration import Calibration
-from harness.measure.effort import Effort
+from harness.measure.effort import EXTENSION_SECONDS, Effort
 from harness.measure.lane import Lane, ask_together, judge_inputs, judge_outputs
 from harness.measure.process import WorkerProcess
 from harness.record import Block, Outcome
@@ -24,6 +24,7 @@ LEAST_ROUNDS = 3
 MOST_CALLS = 1000
 SLICES = 4
 MOST_CALLS_PER_BLOCK = 2000
+SETTLED_BLOCKS, SETTLED_WITHIN = 5, 1.01
 SLOWEST_COPY = 200e6  # bytes per second
 HIDDEN_SHARE, HIDDEN_SECONDS = 0.1, 0.0002
 
@@ -129,9 +130,11 @@ def _rounds(lanes: Sequence[Lane], budget: float, effort: Effort, calibration: C
         # Anew for each round: what was slow in its first call need not be slow in its second.
         number, (total, strides) = len(speeds), _schedule([lane.seconds for lane in active], budget, effort)
         quiet = sum(calibration.quiet(speed) for speed in speeds)
-        # The planned rounds; then one for each noisy round, as far as time allows.
-        replacing = number < 1.5 * total and time.monotonic() - started < 1.5 * budget
-        if number >= total and (quiet >= total or not replacing):
+        spent = time.monotonic() - started
+        # The planned rounds; then one for each noisy round, as far as time allows; then more while some row was never left alone.
+        replacing = quiet < total and number < 1.5 * total and spent < 1.5 * budget
+        extending = number < effort.extension * total and spent < EXTENSION_SECONDS and not all(map(_settled, active))
+        if number >= total and not (replacing or extending):
             break
         turn = [lane for lane, stride in zip(active, strides, strict=True) if number % stride == 0]
         measured = [(lane, timing) for lane in rng.sample(turn, len(turn)) if (timing := _block(lane, effort)) is not None]
@@ -147,6 +150,12 @@ def _rounds(lanes: Sequence[Lane], budget: float, effort: Effort, calibration: C
     # What is usual is known better now than when the first rounds ended.
     for lane in lanes:
         lane.blocks = [dataclasses.replace(block, quiet=calibration.quiet(speeds[block.round])) for block in lane.blocks]
+
+
+def _settled(lane: Lane) -> bool:
+    """Whether several blocks took as little as the fastest: interruptions only ever add time, and differ."""
+    times = sorted((block.cpu_seconds if lane.clock == "cpu" else block.wall_seconds) / block.calls for block in lane.blocks)
+    return len(times) >= SETTLED_BLOCKS and times[SETTLED_BLOCKS - 1] <= SETTLED_WITHIN * times[0]
 
 
 def _schedule(seconds: Sequence[float], budget: float, effort: Effort) -> tuple[int, list[int]]:

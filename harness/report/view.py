@@ -129,8 +129,10 @@ def next_steps(verdicts: Verdicts) -> list[str]:
     """What to do next: each says what happened, why it matters and the command."""
     answers = [(row, answer) for row in verdicts.rows for answer in row.judged]
     steps = []
+    again = "`harness gate`" if any(a.question == "regression" for _, a in answers) else "`harness run`"
     if exit_code(verdicts) == 5:
-        steps.append("less than planned was measured, so this is not a pass: run it again with `harness run`")
+        more = " with a longer --budget" if any("the budget ended" in problem.message for problem in verdicts.problems) else ""
+        steps.append(f"less than planned was measured, so this is not a pass: run {again} again{more}")
     wrong = [told(row, a)[1] for row, a in answers if a.question == "parity" and a.state == "fail"]
     if wrong:
         steps.append(f"a result is wrong, so its times are withheld: see it again with `{wrong[0]}`")
@@ -142,7 +144,7 @@ def next_steps(verdicts: Verdicts) -> list[str]:
         name = text.clean(f"{slow[0].planned.component}.{slow[0].planned.implementation}")
         steps.append(f"a target is missed: see where the time goes with `harness explain {name}`")
     if any("the machine was busy" in a.message for _, a in answers):
-        steps.append("the machine was busy and times on it say little: stop other work and run `harness run` again")
+        steps.append(f"the machine was busy and times on it say little: stop other work and run {again} again")
     elif any("the bound lies inside the interval" in a.message for _, a in answers):
         steps.append("a bound lies inside its interval, so it is not decided: `harness run --launches 6` narrows it, a quiet machine too")
     rows = [row for row in verdicts.rows if row.planned.role == "optimized"]

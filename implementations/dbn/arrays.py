@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import ClockName, Implementation, Inputs, Outputs, Requires, Run
+from implementations._torch import settle
 
 if TYPE_CHECKING:
     from harness.settings import Settings
@@ -28,6 +29,8 @@ def namespace(array: Array) -> Any:
     library = type(array).__module__.partition(".")[0]
     if library not in _MODULES:
         raise TypeError(f"expected an array of NumPy, torch or MLX, found {type(array).__module__}.{type(array).__name__}")
+    if library == "torch":
+        settle()
     return importlib.import_module(_MODULES[library])
 
 

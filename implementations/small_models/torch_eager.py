@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Requires
+from implementations._torch import settle
 from implementations.small_models.checkpoints import Served
 from implementations.small_models.models import LSTM, Dense, Model
 from implementations.small_models.serving import Compute, implementations, outputs_of
@@ -71,6 +72,7 @@ def _from_zero(made: torch.nn.Module, values: torch.Tensor) -> torch.Tensor:
 def _open(served: Mapping[str, Served], settings: Settings, *, device: str) -> Iterator[tuple[Compute, int]]:
     import torch
 
+    settle()
     made = {name: module(model, weights).to(device) for name, (model, weights) in served.items()}
     stages = {name: partial(forward, model, made[name]) for name, (model, _) in served.items()}
     size = sum(weight.nbytes for layers in made.values() for weight in layers.state_dict().values())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Requires, Run
+from implementations._torch import settle
 from implementations.spectrogram.component import FLOAT32
 from implementations.spectrogram.reference import (
     FRAME,
@@ -56,6 +57,7 @@ def spectrogram(
     """
     import torch
 
+    settle()
     samples = _tensor(signals, device)
     rate = check_form(str(samples.dtype).removeprefix("torch."), tuple(samples.shape), sample_rate)
     stems, length = samples.shape[:2]

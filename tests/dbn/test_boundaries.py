@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from harness.settings import Settings
+from implementations._torch import settle
 from implementations.dbn.arrays import namespace, sliding
 from implementations.dbn.boundaries import boundary_strength, functional_probabilities, local_maxima, peak_picking, section_times
 from implementations.dbn.preparation import combine_activations
@@ -91,6 +92,16 @@ def test_probabilities_from_logits(library):
     np.testing.assert_allclose(section, 1 / (1 + np.exp(-sections.astype(float))), atol=1e-6)
     exact = np.exp(functions.astype(float) - functions.max(axis=0))
     np.testing.assert_allclose(function, exact / exact.sum(axis=0), atol=1e-6)
+
+
+def test_the_first_exponential_of_torch_is_that_of_one_number(monkeypatch):
+    """Several threads that share it may get a kernel of low accuracy: `settle` says why."""
+    torch = pytest.importorskip("torch")
+    sizes, exp = [], torch.exp
+    monkeypatch.setattr(torch, "exp", lambda values: sizes.append(values.numel()) or exp(values))
+    settle.cache_clear()
+    functional_probabilities(torch.zeros(300), torch.zeros(10, 300))
+    assert sizes == [1, 1, 3000, 300]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

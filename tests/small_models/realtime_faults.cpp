@@ -47,9 +47,10 @@ int step_throws(void*, const float* f, size_t n, float* o, size_t m) {
     if (++steps > 20) throw std::runtime_error("made to crash");
     return compute(f, n, o, m);
 }
+// Held for three blocks of 128 frames: whenever it begins, the next callback waits past its deadline.
 int step_locks(void*, const float* f, size_t n, float* o, size_t m) {
     const std::lock_guard<std::mutex> guard(shared);
-    return spin(0.004), compute(f, n, o, m);
+    return spin(0.008), compute(f, n, o, m);
 }
 
 void wrap(size_t callback, size_t results, size_t state) {
