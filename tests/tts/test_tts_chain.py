@@ -1,13 +1,16 @@
 """The chain: rows agree, streams and batches say what the whole says, frames are given exactly, anything that can be typed is spoken."""
 
 import dataclasses
+from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
 import torch
 
+from harness import targets
 from harness.parity import compare, snr_db
+from harness.registry import discover
 from harness.settings import Settings
 from implementations.tts import chain, reference, torch_planar
 from implementations.tts.acoustic.configurations import SMALL
@@ -170,3 +173,14 @@ def test_other_inputs_are_refused(change, error, message):
 
 def test_the_default_first_chunk_is_the_vocoders():
     assert chain.FIRST == 8
+
+
+@pytest.mark.parametrize("name", ["tts", "tts_acoustic"])
+def test_targets_are_of_known_rows_and_cases(name):
+    registry = discover()
+    component, rows = registry.components[name], registry.implementations(name).values()
+    path = Path(registry.entry(name).folder) / "targets.toml"
+    found = targets.load(path, component, rows, ("any",))
+    assert found
+    for target in found:
+        assert target.implementation is None or target.settings == {"precision": "bfloat16"}
