@@ -7,9 +7,10 @@ from hypothesis import HealthCheck, given, settings
 
 from harness.component import Approximate
 from harness.parity import compare
+from harness.registry import unavailable
 from harness.settings import Settings
-from implementations.tts.acoustic import mlx_lazy, onnxruntime_peer, reference, torch_planar
-from implementations.tts.acoustic.component import BFLOAT16, COMPONENT, check_inputs, drawn, flip_rate, macs, parameters, spread
+from implementations.tts.acoustic import mlx_lazy, onnxruntime_peer, reference, torch_planar, torch_quantized
+from implementations.tts.acoustic.component import BFLOAT16, COMPONENT, INT8, check_inputs, drawn, flip_rate, macs, parameters, spread
 from implementations.tts.acoustic.configurations import CONFIGURATIONS, LJSPEECH, PAPER
 from implementations.tts.acoustic.fastspeech2 import FastSpeech2
 from implementations.tts.acoustic.serving import INSTEAD, model_of
@@ -48,6 +49,18 @@ def test_rows_agree_with_the_reference(case):
     assert not np.array_equal(exact["mel"], narrow["mel"])
     for name in ("log_durations", "pitch", "energy"):  # decided by the same operations on the same numbers
         np.testing.assert_array_equal(expected[name], narrow[name])
+
+
+@pytest.mark.skipif(unavailable(torch_quantized.IMPLEMENTATION) is not None, reason="oneDNN's int8 convolutions need VNNI")
+def test_int8_changes_the_spectrogram_alone():
+    for case in SMALL_CASES:
+        inputs = case.make(2)
+        expected = run_of(reference.IMPLEMENTATION, inputs)
+        found = run_of(torch_quantized.IMPLEMENTATION, inputs, precision="int8")
+        assert all(result.passed for result in compare(expected, found, COMPONENT.policy, replaced=INT8.parity))
+        assert not compare(expected, found, COMPONENT.policy)[-1].passed
+        for name in ("log_durations", "pitch", "energy"):
+            np.testing.assert_array_equal(expected[name], found[name])
 
 
 @pytest.mark.parametrize(("package", "item"), [("onnxruntime", onnxruntime_peer.IMPLEMENTATION), ("mlx", mlx_lazy.IMPLEMENTATION)])

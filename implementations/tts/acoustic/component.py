@@ -43,6 +43,16 @@ BFLOAT16 = Variant(
 )
 
 
+INT8 = Variant(
+    {"precision": "int8"},
+    {
+        "mel": Approximate(
+            Metric("snr_db", at_least=24.0),
+            "convolutions of decoder and PostNet in int8, with scales per output channel and per call; no decision flips",
+        )
+    },
+)
+
 FEW = 64
 """Decisions; of fewer, one that lies on an edge would be a large share."""
 
