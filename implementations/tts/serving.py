@@ -94,7 +94,14 @@ def _about(engine: Engine, samples: list[int]) -> Outputs:
 
 
 def implementation(
-    name: str, role: Role, make: Make, *, precisions: tuple[str, ...] = ("float32",), streamed: bool = False, **options: Any
+    name: str,
+    role: Role,
+    make: Make,
+    *,
+    precisions: tuple[str, ...] = ("float32",),
+    streamed: bool = False,
+    requires: Requires = Requires(packages=("torch",)),  # noqa: B008 - frozen
+    **options: Any,
 ) -> Implementation:
     """precisions: that it can compute in, the default first."""
     own = ("audio_buffer",) if streamed else ("batch", "workers")
@@ -103,7 +110,7 @@ def implementation(
         name=name,
         role=role,
         load=partial(load, make=make, precisions=precisions, streamed=streamed, name=name),
-        requires=Requires(packages=("torch",)),
+        requires=requires,
         settings=("threads", "precision", "sample_rate", "bit_depth", "cache", *own),
         **options,
     )
