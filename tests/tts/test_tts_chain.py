@@ -10,9 +10,9 @@ import torch
 
 from harness import targets
 from harness.parity import compare, snr_db
-from harness.registry import discover
+from harness.registry import discover, unavailable
 from harness.settings import Settings
-from implementations.tts import chain, reference, torch_planar
+from implementations.tts import chain, native, reference, torch_planar
 from implementations.tts.acoustic.configurations import SMALL
 from implementations.tts.acoustic.weights import seeded
 from implementations.tts.chain import in_parallel, rounded, spectrograms, stream, waves
@@ -114,6 +114,32 @@ def test_rows_agree_with_the_reference():
     assert not compare(expected, {**expected, "wave": np.roll(expected["wave"], 1)}, COMPONENT.policy)[0].passed
 
 
+@pytest.mark.parametrize(
+    ("item", "variant"),
+    [
+        (native.IMPLEMENTATION, None),
+        (native.IMPLEMENTATION, native.INT16),
+        (native.STREAMING, native.INT16),
+        (native.QUANTIZED, native.INT8),
+        (native.QUANTIZED_STREAMING, native.INT8),
+    ],
+    ids=lambda found: getattr(found, "name", ""),
+)
+def test_native_rows_agree_with_the_reference(item, variant):
+    if reason := unavailable(item):
+        pytest.skip(reason)
+    inputs = COMPONENT.case("quick").make(2)
+    with reference.IMPLEMENTATION.load(Settings()) as run:
+        expected = run(inputs)
+    with item.load(Settings(**(variant.settings if variant else {}))) as run:
+        answer = run(inputs)
+        chunks = [answer] if isinstance(answer, dict) else list(answer)
+    found = {key: np.concatenate([chunk[key] for chunk in chunks if key in chunk]) for key in expected}
+    results = compare(expected, found, COMPONENT.policy, replaced=variant.parity if variant else {})
+    assert [result.message for result in results if not result.passed] == []
+    assert snr_db(expected["wave"], found["wave"]) < np.inf
+
+
 def test_bits_round():
     wave = np.array([0.0, 0.1, -1.0, 1.0], np.float32)
     assert np.array_equal(rounded(wave, None), wave)
@@ -183,4 +209,4 @@ def test_targets_are_of_known_rows_and_cases(name):
     found = targets.load(path, component, rows, ("any",))
     assert found
     for target in found:
-        assert target.implementation is None or target.settings == {"precision": "bfloat16"}
+        assert target.source
