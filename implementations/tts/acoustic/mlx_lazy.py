@@ -19,5 +19,11 @@ def _make(model: FastSpeech2, settings: Settings) -> Speak:
 
 
 IMPLEMENTATION = implementation(
-    "mlx_lazy", "optimized", _make, requires=Requires(packages=("mlx", "torch")), clock="mlx", description="MLX, norms folded"
+    "mlx_lazy",
+    "optimized",
+    _make,
+    library="mlx.core",
+    requires=Requires(packages=("mlx", "torch")),
+    clock="mlx",
+    description="MLX, norms folded",
 )

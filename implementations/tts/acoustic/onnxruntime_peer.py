@@ -22,6 +22,7 @@ IMPLEMENTATION = implementation(
     "onnxruntime",
     "peer",
     _make,
+    library="onnxruntime",
     requires=Requires(packages=("onnxruntime", "torch")),
     description="onnxruntime on the CPU, float32",
 )

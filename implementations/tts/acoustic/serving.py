@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,8 +47,9 @@ def model_of(configuration: Configuration) -> FastSpeech2:
 
 
 @contextmanager
-def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], name: str) -> Iterator[Run]:
-    """Gives `run`."""
+def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], library: str, name: str) -> Iterator[Run]:
+    """Gives `run`; models are made when they are first asked for, but their library is imported here."""
+    importlib.import_module(library)
     if settings.precision not in (None, *precisions):
         raise ValueError(f"tts_acoustic.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
     made: dict[str, Speak] = {}
@@ -97,13 +99,15 @@ def threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def implementation(name: str, role: Role, make: Make, *, precisions: tuple[str, ...] = ("float32",), **options: Any) -> Implementation:
-    """precisions: that it can compute in, the default first."""
+def implementation(
+    name: str, role: Role, make: Make, *, precisions: tuple[str, ...] = ("float32",), library: str = "torch", **options: Any
+) -> Implementation:
+    """precisions: that it can compute in, the default first. library: what computes."""
     return Implementation(
         component="tts_acoustic",
         name=name,
         role=role,
-        load=partial(load, make=make, precisions=precisions, name=name),
+        load=partial(load, make=make, precisions=precisions, library=library, name=name),
         settings=("threads", "precision"),
         **options,
     )
