@@ -128,7 +128,7 @@ COMPONENT = Component(
     strategy=strategy,
     work=work,
     effects=(
-        Effect("precision", ("float32", "bfloat16"), "quick", "output"),
+        *(Effect("precision", ("float32", precision), "quick", "output") for precision in ("bfloat16", "int16", "int8")),
         Effect("threads", (1, 2), "sentence-5s-v2", "processes"),
         Effect("sample_rate", (22050, 48000), "sentence-5s", "output"),
         Effect("bit_depth", (16, 8), "quick", "output"),

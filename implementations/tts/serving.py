@@ -104,13 +104,13 @@ def implementation(
     **options: Any,
 ) -> Implementation:
     """precisions: that it can compute in, the default first."""
-    own = ("audio_buffer",) if streamed else ("batch", "workers")
+    own = (*(("precision",) if precisions != ("float32",) else ()), *(("audio_buffer",) if streamed else ("batch", "workers")))
     return Implementation(
         component="tts",
         name=name,
         role=role,
         load=partial(load, make=make, precisions=precisions, streamed=streamed, name=name),
         requires=requires,
-        settings=("threads", "precision", "sample_rate", "bit_depth", "cache", *own),
+        settings=("threads", "sample_rate", "bit_depth", "cache", *own),
         **options,
     )

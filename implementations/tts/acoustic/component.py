@@ -198,7 +198,7 @@ COMPONENT = Component(
     strategy=strategy,
     work=work,
     effects=(
-        Effect("precision", ("float32", "bfloat16"), "quick", "output"),
+        *(Effect("precision", ("float32", precision), "quick", "output") for precision in ("bfloat16", "int8")),
         Effect("threads", (1, 2), "sentence-5s", "processes"),
     ),
     description="FastSpeech2 for LJSpeech, the paper's, at 48 kHz, and a small one: phonemes to mel spectrogram",

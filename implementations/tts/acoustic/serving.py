@@ -108,6 +108,6 @@ def implementation(
         name=name,
         role=role,
         load=partial(load, make=make, precisions=precisions, library=library, name=name),
-        settings=("threads", "precision"),
+        settings=("threads", "precision") if precisions != ("float32",) else ("threads",),
         **options,
     )
