@@ -200,6 +200,7 @@ COMPONENT = Component(
     effects=(
         *(Effect("precision", ("float32", precision), "quick", "output") for precision in ("bfloat16", "int8")),
         Effect("threads", (1, 2), "sentence-5s", "processes"),
+        Effect("cache", (True, False), "quick", "time"),
     ),
     description="FastSpeech2 for LJSpeech, the paper's, at 48 kHz, and a small one: phonemes to mel spectrogram",
 )

@@ -48,7 +48,7 @@ def model_of(configuration: Configuration) -> FastSpeech2:
 
 @contextmanager
 def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], library: str, name: str) -> Iterator[Run]:
-    """Gives `run`; models are made when they are first asked for, but their library is imported here."""
+    """Gives `run`; models are made when they are first asked for, or with cache=False in every call; their library is imported here."""
     importlib.import_module(library)
     if settings.precision not in (None, *precisions):
         raise ValueError(f"tts_acoustic.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
@@ -56,6 +56,9 @@ def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], library
 
     def run(inputs: Inputs) -> Outputs:
         c, phonemes, lengths = check_inputs(inputs)
+        if settings.cache is False:
+            made.clear()
+            model_of.cache_clear()
         if c.name not in made:
             made[c.name] = make(model_of(c), settings)
         return compute(c, made[c.name], inputs, phonemes, lengths)
@@ -102,12 +105,12 @@ def threads(count: int | None) -> Iterator[None]:
 def implementation(
     name: str, role: Role, make: Make, *, precisions: tuple[str, ...] = ("float32",), library: str = "torch", **options: Any
 ) -> Implementation:
-    """precisions: that it can compute in, the default first. library: what computes."""
+    """precisions: that it can compute in, the default first. library: what computes; MLX has threads of its own."""
     return Implementation(
         component="tts_acoustic",
         name=name,
         role=role,
         load=partial(load, make=make, precisions=precisions, library=library, name=name),
-        settings=("threads", "precision") if precisions != ("float32",) else ("threads",),
+        settings=("cache", *(("threads",) if library != "mlx.core" else ()), *(("precision",) if precisions != ("float32",) else ())),
         **options,
     )
