@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -148,7 +148,8 @@ V3 = Shape(
     block_kernels=(3, 5, 7),
     block_dilations=((1, 2), (2, 6), (3, 12)),
 )
+SHIPPED = replace(V3, channels=128)
 V1_48KHZ = Shape(resblock=1, rates=(8, 8, 2, 4), kernels=(16, 16, 4, 8), channels=512, mels=128, sample_rate=48000)
 
-SHAPES = {"v1": V1, "v2": V2, "v3": V3, "v1-48khz": V1_48KHZ}
-"""The published generators for 22.05 kHz, and V1 for 48 kHz with 128 mels and hops of 512."""
+SHAPES = {"v1": V1, "v2": V2, "v3": V3, "shipped": SHIPPED, "v1-48khz": V1_48KHZ}
+"""The published generators for 22.05 kHz, the one of which trained weights ship, and V1 for 48 kHz with 128 mels and hops of 512."""
