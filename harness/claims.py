@@ -42,6 +42,7 @@ class Claim:
     settings: Mapping[str, Any] = field(default_factory=dict)
     profiles: tuple[str, ...] = ()
     contradiction: str = ""
+    shown_by: str = ""
 
     @property
     def bound(self) -> str:
@@ -100,7 +101,7 @@ def ledger(
 
 
 def _entry(claim: Claim, sessions: Sequence[Session], components: Collection[str], installed: Installed | None) -> Entry:
-    found = _newest(claim, sessions, installed) if _measurable(claim) else None
+    found = _newest(claim, sessions, installed)
     if claim.contradiction:
         return replace(found or Entry(claim, "contradicts itself", ""), status="contradicts itself", reason=claim.contradiction)
     if found and found.status != "not yet measured":
@@ -118,6 +119,8 @@ def _why_not(claim: Claim, components: Collection[str]) -> str:
         return f"component not registered: {claim.component}"
     if claim.check == "model":
         return "needs a scaled run and a stated model"
+    if claim.shown_by:
+        return f"sessions record no figure of it; this shows it: {claim.shown_by}"
     if not _measurable(claim):
         return "a behaviour: no metric shows it" if claim.metric == "behaviour" else f"nothing measures {claim.metric} yet"
     what = claim.implementation or "an optimized implementation"
@@ -147,8 +150,11 @@ def _newest(claim: Claim, sessions: Sequence[Session], installed: Installed | No
 def _of_session(claim: Claim, plan: Plan, records: Sequence[Record], installed: Installed | None) -> Entry | None:
     own = replace(plan, planned=tuple(item for item in plan.planned if item.component == claim.component), unavailable=(), left_out=())
     mine = [record for record in records if record.component == claim.component]
+    # A component's own metrics (what its policy names) are known from its rows alone.
     described = claim.at_most is None and claim.at_least is None
     rows = judge(own, mine, () if described else (_target(claim),), ("any",), machine=plan.machine, installed=installed).rows
+    if not _measurable(claim) and not any(claim.metric in row.metrics for row in rows):
+        return None
     if described:
         return next((_described(claim, plan, row) for row in rows if row.planned.role == "optimized" and claim.metric in row.metrics), None)
     answers: dict[str, list[tuple[Row, Answer]]] = {}

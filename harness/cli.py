@@ -1,4 +1,4 @@
-"""The command line: `harness list | machine | run | judge | claims | publish`.
+"""The command line: `harness list | machine | run | gate | explain | judge | claims | publish | new`.
 
 Each command is a few lines over the same functions that pytest and asv use. Exit codes: 0 pass, 1 fail, 2 usage or
 configuration, 3 inconclusive, 4 invalid, 5 nothing, or less than planned, was measured.
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import commands, gating, running
+from harness import authoring, commands, explaining, gating, publishing, running
 from harness.commands import INCOMPLETE, USAGE, Command
 from harness.settings import NAMES, ConfigurationError
 
@@ -21,8 +21,12 @@ from harness.settings import NAMES, ConfigurationError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     _open_streams()
-    options = parser().parse_args(arguments)
-    options.arguments = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        sys.stderr.write(f"{parser().format_help()}harness: error: expected a command, found none\n")
+        return USAGE
+    options = parser().parse_args(given)
+    options.arguments = given
     command: Command = options.command
     try:
         code = command(options)
@@ -72,9 +76,25 @@ def _flush() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+FIRST_STEPS = """first steps:
+  harness list                       what is registered, and why any of it cannot run here
+  harness run COMPONENT --case NAME  parity, times, targets: one table, one verdict
+  harness explain COMPONENT.NAME     where the time of a row goes
+  harness new component NAME         a plugin package of your own that works as it is
+
+exit codes: 0 pass, 1 fail, 2 usage or configuration, 3 inconclusive, 4 invalid, 5 nothing, or less than planned, was measured
+"""
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    top = argparse.ArgumentParser(prog="harness", description=__doc__.splitlines()[0], allow_abbrev=False)
+    top = argparse.ArgumentParser(
+        prog="harness",
+        description="Proves that an optimized audio-ML implementation computes the same, is really faster, and stays so.",
+        epilog=FIRST_STEPS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     under = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     one = _add(under, "list", commands.list_, "what is registered: components, implementations, and why any cannot be used")
@@ -117,10 +137,48 @@ def parser() -> argparse.ArgumentParser:
         help="what is undecided by then is inconclusive (default 20); with --quality: stop then, the same command goes on (default: none)",
     )  # fmt: skip
     one.add_argument("--patience", type=float, default=120.0, metavar="SECONDS", help="a call that takes longer is a hang (default 120)")
+    one.add_argument("--no-explain", action="store_true", help="do not profile what became worse")
     one.add_argument("--wait", action="store_true", help="where another run measures on this machine, wait for its end")
     _add_machine(one)
     _add_reports(one)
 
+    _add_explain(under)
+
+    _add_judge(under)
+
+    one = _add(under, "claims", commands.claims, "the ledger of the source documents' claims, with what was measured here")
+    for kind in ("json", "markdown"):
+        one.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"also write the ledger as {kind}")
+
+    _add_new(under)
+
+    one = _add(under, "publish", publishing.publish, "a page of the verdicts, history and claims, with asv's site beside it")
+    one.add_argument("session", nargs="?", metavar="SESSION", help="the session to show (default: the latest; without one, the history)")
+    one.add_argument("-o", "--output", type=Path, metavar="DIR", help="where to write (default: html_dir of asv.conf.json)")
+    return top
+
+
+def _add(under: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: Command, text: str) -> argparse.ArgumentParser:
+    one = under.add_parser(name, help=text, description=text, allow_abbrev=False)
+    one.set_defaults(command=command)
+    return one
+
+
+def _add_explain(under: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    one = _add(under, "explain", explaining.explain, "where the time and the memory of a row go, and what changed; with flame graphs")
+    one.add_argument("row", metavar="COMPONENT.IMPLEMENTATION", help="what is profiled; a variant needs its settings (--precision float32)")
+    one.add_argument(
+        "--against", metavar="REF|IMPLEMENTATION",
+        help="what it is compared with: a commit of this project (built as the gate builds it), or another implementation",
+    )  # fmt: skip
+    one.add_argument("--case", metavar="NAME", help="on this case (default: the quick one)")
+    one.add_argument("--seconds", type=float, default=4.0, metavar="S", help="of sampling, for each side (default 4)")
+    one.add_argument("-o", "--output", type=Path, metavar="DIR", help="where the files go (default: a folder in .harness/explain)")
+    one.add_argument("--wait", action="store_true", help="where another run measures on this machine, wait for its end")
+    _add_machine(one)
+
+
+def _add_judge(under: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     one = _add(under, "judge", commands.judge, "judge what was measured against the profile's targets")
     one.add_argument(
         "names", nargs="*", metavar="SESSION|PATTERN",
@@ -133,17 +191,13 @@ def parser() -> argparse.ArgumentParser:
     _add_machine(one)
     _add_reports(one)
 
-    one = _add(under, "claims", commands.claims, "the ledger of the source documents' claims, with what was measured here")
-    one.add_argument("--markdown", type=Path, metavar="FILE", help="also write the ledger as Markdown")
 
-    one = _add(under, "publish", commands.publish, "build asv's site from the history of the project around the current folder")
-    return top
-
-
-def _add(under: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: Command, text: str) -> argparse.ArgumentParser:
-    one = under.add_parser(name, help=text, description=text, allow_abbrev=False)
-    one.set_defaults(command=command)
-    return one
+def _add_new(under: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    one = _add(under, "new", authoring.new, authoring.USUAL)
+    one.add_argument("kind", choices=("component", "implementation"), help="what it adds: something new to compute, or another way to")
+    one.add_argument("name", metavar="NAME|COMPONENT.NAME", help="of the component (loudness_meter), or of the implementation (dbn.mine)")
+    one.add_argument("-o", "--output", type=Path, metavar="DIR", help="the folder to write (default: the package's name, here)")
+    one.add_argument("--install", action="store_true", help="also install it with pip, list it and run its parity test")
 
 
 def _add_machine(one: argparse.ArgumentParser) -> None:
@@ -157,6 +211,7 @@ def _add_reports(one: argparse.ArgumentParser) -> None:
     group = one.add_argument_group("reports, beside the table in the terminal")
     for kind in ("json", "junit", "markdown"):
         group.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"write the verdicts as {kind}")
+    group.add_argument("--html", type=Path, metavar="FILE", help="write a page of verdicts, plots, history and claims")
 
 
 if __name__ == "__main__":

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from harness import options as asked
 
 if TYPE_CHECKING:
+    from pathlib import Path
 
     from rich.console import Console
 
     from harness.context import Context
+    from harness.record import Record
     from harness.store import Store
     from harness.verdict import Verdicts
 
@@ -82,39 +84,26 @@ def judge(options: argparse.Namespace) -> int:
     gc.freeze()  # a session can hold a million objects, none of them garbage: not to be looked through while they are judged
     verdicts = context.judge(plan, records, context.targets(plan) if plan else (), rejudge=options.profile is not None, stored=True)
     terminal.render(verdicts, screen)
-    return conclude(options, verdicts)
-
-
-def publish(_: argparse.Namespace) -> int:
-    """asv's site of the history."""
-    from harness import history
-    from harness.report import checks
-    from harness.report.console import console, render_pairs
-
-    folder = history.project_folder()
-    render_pairs(checks.published(history.publish(folder)), console())
-    return 0
+    return conclude(options, verdicts, context, records)
 
 
 def claims(options: argparse.Namespace) -> int:
     """The ledger, with what the recorded sessions say of it."""
-    from harness import registry
-    from harness.claims import ledger, load
-    from harness.context import installed_of
+    from harness import publishing, registry
     from harness.files import write_atomically
-    from harness.report import ledger as report
+    from harness.report import ledger
     from harness.report.console import console
     from harness.store import Store, default_folder
 
     asked.check_files(options)
-    store = Store(default_folder())
-    sessions = [(plan, records) for plan, records in map(store.read, store.sessions()) if plan is not None]
-    found = registry.discover()
-    entries = ledger(load(), sessions, found.components, installed=installed_of(found))
-    report.render(entries, console())
-    if options.markdown is not None:
-        write_atomically(options.markdown, report.markdown(entries))
-    return 0
+    entries = publishing.entries(Store(default_folder()), registry.discover())
+    ledger.render(entries, console())
+    trouble: list[str] = []
+    for path, render in ((options.markdown, ledger.markdown), (options.json, ledger.as_json)):
+        if path is not None:
+            with tried(trouble):
+                write_atomically(path, render(entries))
+    return told(trouble, 0)
 
 
 def context_of(options: argparse.Namespace) -> Context:
@@ -140,11 +129,16 @@ def _judge_history(options: argparse.Namespace, context: Context, screen: Consol
     if options.machine in (None, "all", context.machine.name):
         trend.render(context.machine.name, found.trends, screen)
     terminal.render(found.verdicts, screen)
-    return conclude(options, found.verdicts)
+    return conclude(options, found.verdicts, context)
 
 
-def conclude(options: argparse.Namespace, verdicts: Verdicts) -> int:
-    """Write the reports that were asked for; the exit code, which is never 0 where one could not be written."""
+def conclude(
+    options: argparse.Namespace, verdicts: Verdicts, context: Context | None = None, records: Sequence[Record] = ()
+) -> int:
+    """Write the reports that were asked for; the exit code, which is never 0 where one could not be written.
+
+    context, records: what a page shows beside the verdicts.
+    """
     from harness import report
     from harness.report import github
     from harness.verdict import exit_code
@@ -155,9 +149,21 @@ def conclude(options: argparse.Namespace, verdicts: Verdicts) -> int:
         if path is not None:
             with tried(trouble):
                 report.write(kind, verdicts, path)
+    if options.html is not None:
+        with tried(trouble):
+            _write_page(options.html, verdicts, context, records)
     with tried(trouble):
         github.emit(verdicts, os.environ, sys.stdout)
     return told(trouble, exit_code(verdicts))
+
+
+def _write_page(path: Path, verdicts: Verdicts, context: Context | None, records: Sequence[Record]) -> None:
+    from harness import publishing
+    from harness.files import write_atomically
+    from harness.report import html
+
+    made = html.Page(verdicts, records) if context is None else publishing.page(context, verdicts, records)
+    write_atomically(path, html.render(made))
 
 
 @contextlib.contextmanager

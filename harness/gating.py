@@ -45,7 +45,7 @@ def gate(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace, sides: Sides) -> int:
     """The comparison itself, in head's environment."""
-    from harness import limits
+    from harness import explaining, limits
     from harness.gate import compare, session
     from harness.gate.changed import same_code
     from harness.gate.expected import expected
@@ -92,8 +92,12 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
         problems=(*owed.problems, *found.problems),
         notes=compare.controls(found.decisions),
     )
+    if not options.no_explain and explaining.guilty(verdicts):
+        with progress("explaining") as show:
+            verdicts = explaining.after_gate(verdicts, context, sides, context.store.folder.parent / "explain", show)
     terminal.render(verdicts, screen, plan=False)
-    return told(not_kept(store, len(found.screening) + len(found.fresh)), conclude(options, verdicts))
+    code = conclude(options, verdicts, context, compare.of_head(found.screening))
+    return told(not_kept(store, len(found.screening) + len(found.fresh)), code)
 
 
 def _quality(options: argparse.Namespace) -> int:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from harness.report import Kind
 
 REPORTS: tuple[Kind, ...] = ("json", "junit", "markdown")
+PAGE = "html"
+"""The report that is made of more than verdicts."""
 
 
 def settings(options: argparse.Namespace) -> Settings:
@@ -44,7 +46,7 @@ def check_run(options: argparse.Namespace) -> None:
         _refuse(options, "means nothing with --resume, which goes on with the plan of the session", *useless)
         return
     if options.only == "settings":
-        useless = ("case", "seed", "sweep", "input", "thorough", "launches", "record", "json", "junit", "markdown")
+        useless = ("case", "seed", "sweep", "input", "thorough", "launches", "record", *REPORTS, PAGE)
         _refuse(options, "means nothing with --only settings, which flips each setting on the case that its component names", *useless)
     if options.only == "realtime":
         useless = ("case", "seed", "sweep", "input", "thorough", "launches", "record")
@@ -71,13 +73,22 @@ def check_gate(options: argparse.Namespace) -> None:
         raise ConfigurationError(f"--quality: expected how many verdicts, at least 1, found {options.quality}")
     if options.self_test or options.quality is not None:
         which = "--self-test" if options.self_test else "--quality"
-        _refuse(options, f"means nothing with {which}, which gates specimens of its own", "base", "all", "case", "json", "junit")
+        useless = ("base", "all", "case", "no_explain", "json", "junit", PAGE)
+        _refuse(options, f"means nothing with {which}, which gates specimens of its own", *useless)
     elif options.base is None:
         raise ConfigurationError("--base: expected a commit to compare the working tree with, found none; in a pull request: its target")
     if not options.patience > 0:
         raise ConfigurationError(f"--patience: expected seconds, more than 0, found {options.patience:g}")
     if options.budget is not None and not 0 < options.budget < 24 * 60:
         raise ConfigurationError(f"--budget: expected minutes, more than 0 and less than a day, found {options.budget:g}")
+
+
+def check_explain(options: argparse.Namespace) -> None:
+    """Refuse a time in which nothing can be sampled, and a place that is no folder, before minutes are spent."""
+    if not 1 <= options.seconds <= 600:
+        raise ConfigurationError(f"--seconds: expected 1 to 600, found {options.seconds:g}")
+    if options.output is not None and options.output.exists() and not options.output.is_dir():
+        raise ConfigurationError(f"--output {options.output}: expected a folder, found a file")
 
 
 def check_judge(options: argparse.Namespace) -> None:
@@ -99,12 +110,22 @@ def _refuse(options: argparse.Namespace, reason: str, *names: str) -> None:
 
 def check_files(options: argparse.Namespace) -> None:
     """Make sure that reports can be written before minutes are spent on what they are to say."""
-    for kind in REPORTS:
+    for kind in (*REPORTS, PAGE):
         path = getattr(options, kind, None)
+        if path is not None and kind == PAGE:
+            from harness.report import html
+
+            html.need()
         if path is not None and path.is_dir():
             raise ConfigurationError(f"--{kind} {path}: expected a file to write, found a folder")
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def check_folder(path: Path | None) -> None:
+    """A folder to publish into is new, or a folder."""
+    if path is not None and path.exists() and not path.is_dir():
+        raise ConfigurationError(f"-o {path}: expected a folder to write into, found a file")
 
 
 def check_audio(audio: Path | None, plan: Plan) -> None:

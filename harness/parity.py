@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from harness.component import Approximate, Close, Identical, Inputs, Metric, Outputs, Parity, metrics_of
+from harness.evidence import Picture, picture
 
 Kind = Literal["identical", "close", "metric", "approximate"]
 
@@ -20,7 +21,7 @@ class ParityResult:
     measured: what was found by name; where shapes agree always "max_abs_difference", the count of "differing" elements and
     "agreement", the share of equal ones. allowed: the bound in words.
     where: index of the worst element, or None. message: one sentence, empty when passed.
-    instead_of: for `approximate`, the exact policy it replaces, in words.
+    instead_of: for `approximate`, the exact policy it replaces, in words. picture: of a failure, where there is something to see.
     """
 
     output: str
@@ -31,6 +32,7 @@ class ParityResult:
     where: tuple[int, ...] | None = None
     message: str = ""
     instead_of: str = ""
+    picture: Picture | None = None
 
 
 def compare(
@@ -108,8 +110,13 @@ def _one(name: str, reference: Any, candidate: Any, parity: Parity, *, exact: Pa
     instead = describe(exact) if kind == "approximate" else ""
     reference, candidate = np.asarray(reference), np.asarray(candidate)
 
+    apart: np.ndarray | None = None
+
     def result(passed: bool, measured: Mapping[str, float], where: tuple[int, ...] | None, message: str) -> ParityResult:
-        return ParityResult(name, kind, passed, measured, allowed, where, "" if passed else message, instead)
+        if passed:
+            return ParityResult(name, kind, True, measured, allowed, where, "", instead)
+        seen = picture(reference, candidate, apart, where) if {reference.dtype.kind, candidate.dtype.kind} <= set("biuf") else None
+        return ParityResult(name, kind, False, measured, allowed, where, message, instead, seen)
 
     if reference.dtype.kind not in "biufc" or candidate.dtype.kind not in "biufc":
         return result(False, {}, None, f"{name}: expected numbers, found dtypes {reference.dtype} and {candidate.dtype}")
@@ -120,7 +127,7 @@ def _one(name: str, reference: Any, candidate: Any, parity: Parity, *, exact: Pa
     measured: dict[str, float] = {}
     where = None
     if reference.shape == candidate.shape:
-        difference = _difference(reference, candidate)
+        apart = difference = _difference(reference, candidate)
         measured["max_abs_difference"] = float(difference.max(initial=0.0))
         measured["differing"] = float(np.count_nonzero(difference))
         measured["agreement"] = 1.0 - measured["differing"] / difference.size if difference.size else 1.0

@@ -115,10 +115,15 @@ class Build:
 
 @dataclass(frozen=True)
 class Floor:
-    """The least time the machine's ceilings allow for this call, and which ceiling bounds it."""
+    """The least time the machine's ceilings allow for this call, and which ceiling bounds it.
+
+    operations, bytes: of the least work a call can do, where the component says them.
+    """
 
     seconds: float
     ceiling: str
+    operations: float | None = None
+    bytes: float | None = None
 
 
 @dataclass(frozen=True)

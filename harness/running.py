@@ -96,6 +96,7 @@ def _measure(options: argparse.Namespace, context: Context, plan: Plan, screen: 
     from harness import history
     from harness.report import terminal
     from harness.report.console import say
+    from harness.settings import ConfigurationError
 
     results = history.results_dir() if options.record else None
     targets = () if options.only == "parity" else context.targets(plan)
@@ -103,11 +104,18 @@ def _measure(options: argparse.Namespace, context: Context, plan: Plan, screen: 
     records, interrupted = _measured(options, context, plan, recorded)
     verdicts = context.judge(plan, records, targets)
     terminal.render(verdicts, screen, plan=False)
-    code = conclude(options, verdicts) or (INCOMPLETE if interrupted else 0)
+    code = conclude(options, verdicts, context, records) or (INCOMPLETE if interrupted else 0)
     trouble = not_kept(context.store, len(records))
     if results is not None and not trouble:
         with tried(trouble):
-            if not _record(context, targets, results, records, screen):
+            try:
+                became = _record(context, targets, results, records, screen)
+            except OSError as error:
+                raise ConfigurationError(
+                    f"--record: {error.filename or results}: {error.strerror or error}; the history is as it was, what was measured is "
+                    f"kept in session {plan.session}: make the folder writable, and the next `harness run --record` writes both"
+                ) from None
+            if not became:
                 say("--record: nothing of this session became history")
                 code = code or INCOMPLETE
     return told(trouble, code)
@@ -209,7 +217,7 @@ def _prove_realtime(options: argparse.Namespace, context: Context, screen: Conso
         say("interrupted; half a proof is none, and nothing of it is kept: run it again")
         return INCOMPLETE
     realtime.render(found.verdicts, found.controls, screen)
-    return conclude(options, found.verdicts)
+    return conclude(options, found.verdicts, context)
 
 
 def _record(context: Context, targets: Sequence[Target], folder: Path, measured: Sequence[Record], screen: Console) -> bool:

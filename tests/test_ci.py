@@ -27,7 +27,7 @@ STEPS = [step for path in (*WORKFLOWS, ACTION) for step in steps(path)]
 
 
 def test_there_is_a_test_and_a_gate_workflow():
-    assert [path.name for path in WORKFLOWS] == ["ci.yml", "gate.yml"]
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "gate.yml", "packaging.yml"]
     # YAML reads the key `on` as true.
     assert set(yaml.safe_load(WORKFLOWS[0].read_text())[True]) == {"pull_request", "push", "schedule", "workflow_dispatch"}
     assert "pull_request" in yaml.safe_load(WORKFLOWS[1].read_text())[True]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -148,8 +150,52 @@ def test_the_ledger_is_shown_with_what_was_found() -> None:
     console = Console(file=io.StringIO(), width=200, highlight=False)
     report.render(entries, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "  held: 1.fast: 4x faster than madmom\n      speedup_over_madmom >= 4: found 5.00 [5.00, 5.00], native on drums, 2025" in text
-    assert "not yet measured: 2.no: a|b\\x1b[31m\n      component not registered: codec\n" in text
+    assert re.search(r"claim +stated +measured here +status +why", text)
+    assert re.search(r"1\.fast +speedup_over_madmom >= 4 +5\.00 \[5\.00, 5\.00\] +held", text)
+    assert "native on drums, 2025-01-02," in text
+    assert re.search(r"2\.no +speedup_over_madmom >= 4 +- +not yet measured +component not registered: codec", text)
+    assert "a|b\\x1b[31m" in text
     assert text.endswith("2 claims: 1 held, 1 not yet measured\n")
     table = report.markdown(entries)
-    assert "| 2.no | a\\|b\\\\x1b\\[31m | speedup\\_over\\_madmom \\>= 4 | not yet measured |  | component not registered: codec |" in table
+    assert "| 2.no<br>a\\|b\\\\x1b\\[31m | speedup\\_over\\_madmom \\>= 4 | \\- | not yet measured | component not" in table
+
+
+def test_the_ledger_fits_a_narrow_terminal() -> None:
+    console = Console(file=io.StringIO(), width=80, highlight=False)
+    report.render(ledger([claim()], [session(NATIVE)], ["spectrogram"]), console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "  held: 1.fast: 4x faster than madmom\n      speedup_over_madmom >= 4: found 5.00 [5.00, 5.00], native" in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_programs_read_the_ledger_as_json() -> None:
+    entries = ledger([claim(), claim(id="2.no", component="codec")], [session(NATIVE)], ["spectrogram"])
+    body = json.loads(report.as_json(entries))
+    assert body["counts"]["held"] == body["counts"]["not yet measured"] == 1
+    first, second = body["claims"]
+    five = pytest.approx(5.0)
+    assert first["measured"] == {
+        "unit": "x", "value": five, "low": five, "high": five, "launches": 3, "confidence": 0.95,
+        "row": "native on drums", "machine": MACHINE, "date": "2025-01-02T03:04:05+00:00",
+    }  # fmt: skip
+    assert first["stated"] == {"component": "spectrogram", "metric": "speedup_over_madmom", "at_least": 4.0, "settings": {}}
+    assert "measured" not in second
+    assert second["reason"] == "component not registered: codec"
+
+
+def test_a_claim_may_be_about_a_components_own_metric() -> None:
+    of = claim(metric="values_kept", at_least=12)
+    kept = launches(parity=[parity(kind="approximate", values_kept=0.0)])
+    assert entry(of, session(kept)).status == "not held"
+    assert entry(of, session(launches())).reason == "nothing measures values_kept yet"
+    described = entry(claim(metric="values_kept", at_least=None, contradiction="it skips them"), session(kept))
+    assert (described.status, described.value.point) == ("contradicts itself", 0.0)  # type: ignore[union-attr]
+
+
+def test_what_no_session_records_names_the_command_that_shows_it() -> None:
+    found = entry(claim(metric="behaviour", at_least=None, shown_by="pytest tests/x.py"), session(NATIVE))
+    assert (found.status, found.reason) == ("not yet measured", "sessions record no figure of it; this shows it: pytest tests/x.py")
+    root = Path(__file__).parent.parent
+    named = [one.shown_by.removeprefix("pytest ") for one in load() if one.shown_by.startswith("pytest ")]
+    assert len(named) >= 4
+    assert all((root / path).is_file() for path in named)

@@ -31,7 +31,8 @@ def measured(tmp_path_factory):
     """A project with one measured session, and what the run that measured it said."""
     made = Project(tmp_path_factory.mktemp("measured"), ADVERSARIAL)
     made.target("sorting", metric="peak_bytes", at_most=1e12)
-    made.said = made.here("run", "sorting.honest", "--case", "tiny", "--json", "a/v.json", "--junit", "v.xml", "--markdown", "v.md")
+    made.said = made.here("run", "sorting.honest", "--case", "tiny", "--json", "a/v.json", "--junit", "v.xml", "--markdown", "v.md",
+                          "--html", "v.html")  # fmt: skip
     return made
 
 
@@ -45,6 +46,13 @@ def session(measured):
 
 
 # What each command does.
+
+
+def test_without_a_command_the_first_steps_are_shown(project):
+    said = project.here()
+    assert (said.code, said.out) == (2, "")
+    assert "first steps:\n  harness list " in said.err
+    assert "explain" in said.err.partition("commands:")[2]
 
 
 def test_list_shows_rows_availability_and_broken_plugins(project):
@@ -100,6 +108,11 @@ def test_run_writes_the_reports_it_was_asked_for(measured):
     assert body["exit_code"] == 0
     assert ET.parse(measured.folder / "v.xml").getroot().find(".//testcase[@classname='sorting.tiny']") is not None
     assert "honest" in (measured.folder / "v.md").read_text()
+    page = (measured.folder / "v.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert "Latency of a call" in page
+    assert "honest[precision=float32]" in page
+    assert "There is no history yet: no asv.conf.json in" in page
     assert list(measured.folder.rglob("*.tmp")) == []
 
 
@@ -116,10 +129,24 @@ def test_judge_says_again_what_run_said(measured):
 
 
 def test_claims_shows_the_ledger(measured):
-    said = measured.here("claims", "--markdown", "deep/claims.md")
+    said = measured.here("claims", "--markdown", "deep/claims.md", "--json", "deep/claims.json")
     assert said.code == 0
     assert "not yet measured" in said.flat
+    assert len(json.loads((measured.folder / "deep" / "claims.json").read_text())["claims"]) >= 70
     assert (measured.folder / "deep" / "claims.md").read_text().count("|") > 20
+
+
+def test_publish_without_a_history_shows_the_session_and_says_so(measured):
+    said = measured.here("publish", "-o", "site")
+    assert said.code == 0, said
+    assert "history none yet: no asv.conf.json" in said.flat
+    page = (measured.folder / "site" / "index.html").read_text()
+    assert "honest[precision=float32]" in page
+    assert 'href="asv/' not in page
+    (session,) = measured.records.glob("*.jsonl")
+    assert measured.here("publish", session.stem).code == 0
+    assert session.stem in (measured.folder / ".harness" / "site" / "index.html").read_text()
+    assert "expected a folder to write into, found a file" in one_line(measured.here("publish", "-o", "v.html"))
 
 
 # Exit codes of verdicts: judging is pure, so one session under changed targets or with changed records shows them.

@@ -1,5 +1,6 @@
 """Which settings are turned for a row, and whether one changes the time of a call: told from noise on a busy machine."""
 
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 from harness.component import Effect, Implementation, Variant
 from harness.measure.effects import ROUNDS, changed, flip_settings
-from harness.measure.effects import _has as has
+from harness.measure.effects import _time as look_at_time
+from harness.measure.effects import has_value as has
 
 
 def rounds(rng, change, *, spoiled, jitter):
@@ -43,6 +45,41 @@ def test_a_change_that_is_small_or_not_always_there_is_none():
     assert not changed([1.0] * 15)  # what a clock too coarse for the blocks reads
     assert changed([1.06] * 15)
     assert changed([0.5] * 13 + [2.0] * 2)
+
+
+class Bench:
+    """Workers whose calls take the scripted times, by launch: (under the first value, under the second) in nanoseconds."""
+
+    patience = 1.0
+
+    def __init__(self, wall, cpu=((100, 100),)):
+        self.wall, self.cpu, self.started = wall, cpu, 0
+
+    @contextmanager
+    def start(self, effect, value):
+        launch, second = divmod(self.started, 2)
+        self.started += 1
+        wall, cpu = (of[launch % len(of)][second] for of in (self.wall, self.cpu))
+        worker = type("Worker", (), {})()
+        worker.ask = lambda command, *_, **__: {"wall_ns": [10**7] if command == "outputs" else wall, "cpu_ns": cpu}
+        yield worker
+
+
+@pytest.mark.parametrize(
+    ("bench", "shown", "launches"),
+    [
+        (Bench([(100, 300)]), True, 3),
+        (Bench([(100, 100)]), False, 1),
+        (Bench([(100, 100)], [(200, 100)]), True, 3),
+        (Bench([(100, 119), (100, 119), (119, 100)]), False, 3),  # two processes that lie otherwise in memory
+        (Bench([(100, 119), (100, 100)]), False, 2),
+    ],
+)
+def test_a_change_of_time_shows_in_every_launch_in_one_direction(bench, shown, launches):
+    found, said = look_at_time(bench, Effect("cache", (True, False), "case", "time"))
+    assert found == shown
+    assert bench.started == 2 * launches
+    assert "times the wall time" in said
 
 
 def implementation(*precisions, settings=("precision",)):

@@ -1,5 +1,6 @@
 """A disk that takes no more, at any place: one clear line, no traceback, and the table of what was measured is still shown."""
 
+import errno
 import resource
 
 import pytest
@@ -37,3 +38,20 @@ def test_history_that_cannot_be_written_costs_neither_table_nor_records(tmp_path
     assert "exit code" in said.out
     assert len(project.lines()) == 3
     assert (project.folder / "baselines").read_text() == "a file where the folder should be"
+
+
+def test_history_on_a_read_only_disk_is_one_line_that_says_what_is_kept(tmp_path, monkeypatch):
+    project = Project(tmp_path)
+    project.plugin("toy", TOY, TOY_ENTRIES)
+    (project.folder / "asv.conf.json").write_text('{"results_dir": "baselines", "html_dir": "html", "branches": ["main"]}')
+
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", "baselines/m")
+
+    monkeypatch.setattr("harness.history.project", read_only)
+    said = project.here("run", "toy.fast", "--launches", "1", "--record")
+    assert said.code == 2
+    assert "exit code" in said.out
+    session = project.lines()[0]["session"]
+    wanted = f"baselines/m: Read-only file system; the history is as it was, what was measured is kept in session {session}"
+    assert wanted in " ".join(said.err.split())

@@ -89,6 +89,17 @@ def test_publish_names_the_commits_that_asv_drops(repository):
     assert history.publish(repository).dropped == (commit,)
 
 
+def test_the_site_links_to_the_page_beside_it_and_deletes_no_other_folder(repository, tmp_path):
+    into = tmp_path / "public" / "asv"
+    assert history.publish(repository, into, back="../index.html").html == into / "index.html"
+    assert '<li><a href="../index.html">Verdicts</a></li>' in (into / "index.html").read_text()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("the only copy")
+    with pytest.raises(history.HistoryError, match=r"mine: expected asv's site or nothing, found other files; asv would delete them"):
+        history.publish(repository, tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").is_file()
+
+
 def test_publish_refuses_an_empty_site(tmp_path, repository):
     config = json.loads((repository / "asv.conf.json").read_text())
     (repository / "asv.conf.json").write_text(json.dumps({**config, "branches": ["nowhere"]}))

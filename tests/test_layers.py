@@ -14,7 +14,8 @@ MAY_IMPORT = {
     "settings": set(),
     "signals": set(),
     "strategies": {"signals", "settings"},
-    "parity": {"component"},
+    "evidence": set(),
+    "parity": {"component", "evidence"},
     "registry": {"component", "machine", "settings"},
     "machine": set(),
     "limits": {"clock", "component", "files", "machine", "record", "settings"},
@@ -45,9 +46,11 @@ MAY_IMPORT = {
     "claims": {"installed", "metrics", "record", "settings", "stats", "targets", "verdict"},
     "history": {"files", "installed", "machine", "metrics", "record", "settings", "stats", "targets", "verdict"},
     "report": {
-        "claims", "component", "files", "gate", "history", "measure", "metrics", "parity", "realtime", "record", "registry",
-        "settings", "stats", "targets", "verdict",
+        "claims", "component", "evidence", "files", "gate", "history", "limits", "measure", "metrics", "parity", "profiling", "realtime",
+        "record", "registry", "settings", "stats", "targets", "verdict",
     },
+    "profiling": {"component", "measure", "metrics", "record", "settings", "stats"},
+    "scaffold": {"registry", "settings"},
     "past": {"context", "history", "project", "record", "registry", "settings", "verdict"},
     "context": {
         "installed", "lightweight", "machine", "measure", "origin", "parity", "profile", "project", "record", "registry", "settings",
@@ -58,7 +61,9 @@ MAY_IMPORT = {
         "store", "targets", "verdict", "watchdog",
     },
 }  # fmt: skip
-DOORS = {"cli", "commands", "gating", "options", "pytest_items", "pytest_plugin", "running"}
+DOORS = {
+    "authoring", "cli", "commands", "explaining", "gating", "options", "publishing", "pytest_items", "pytest_plugin", "running",
+}  # fmt: skip
 
 
 def imports(path: Path) -> set[str]:

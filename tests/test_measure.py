@@ -606,11 +606,14 @@ def test_settings_that_show_and_settings_that_are_dead(installed):
     chosen = {"sorting": [installed.implementations("sorting")[name] for name in ("turns", "dead", "honours_none")]}
     flips = flip_settings(installed, chosen)
     shown = {(flip.implementation, flip.setting): flip.shown for flip in flips}
-    settings = ("threads", "precision", "batch", "longest_audio", "cache", "hop")
-    assert shown == {("turns", s): True for s in settings} | {("dead", s): False for s in settings} | {("honours_none", ""): False}
+    settings = ("threads", "workers", "precision", "batch", "longest_audio", "cache", "hop")
+    dead = {("dead", s): False for s in settings if s in installed.implementations("sorting")["dead"].settings}
+    assert shown == {("turns", s): True for s in settings} | dead | {("honours_none", ""): False}
     messages = [flip.message for flip in flips if not flip.shown]
+    said = "sorting.dead, case tiny: workers is dead: processes between workers=1 and workers=3: at most {0} and {0} threads"
+    assert any(message.startswith(said.format(count)) for message in messages for count in range(1, 9))
     assert "sorting.dead, case tiny: batch is dead: error between batch=1 and batch=2: batch=2 is accepted" in messages
-    assert any("honours none of the settings its component names: threads, precision" in message for message in messages)
+    assert any("honours none of the settings its component names: threads, workers, precision" in message for message in messages)
 
 
 def test_a_setting_with_only_one_possible_value_is_not_flipped(installed):
@@ -621,5 +624,5 @@ def test_a_setting_with_only_one_possible_value_is_not_flipped(installed):
 
 def test_an_effect_that_nobody_honours_is_reported(installed):
     flips = flip_settings(installed, {"sorting": [installed.implementations("sorting")["twice"]]})
-    assert [flip.setting for flip in flips] == ["threads", "precision", "batch", "longest_audio", "cache", "hop"]
+    assert [flip.setting for flip in flips] == ["threads", "workers", "precision", "batch", "longest_audio", "cache", "hop"]
     assert flips[0].message == "no implementation of sorting honours threads"

@@ -74,6 +74,7 @@ def test_tests_and_benchmarks_stay_out(built):
     assert any(name.startswith("harness/") for name in inside)
     assert any(name.endswith("targets.toml") for name in inside)
     assert any(name.startswith("harness/profiles/") for name in inside)
+    assert "harness/scaffold/templates/component/src/__package__/component.py.in" in inside
     assert any("_native" in name for name in inside)
     assert not [name for name in inside if name.split("/")[0] in ("tests", "benchmarks", "baselines") or name.endswith((".cpp", ".hpp"))]
     with tarfile.open(sdist) as archive:

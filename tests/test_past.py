@@ -216,6 +216,10 @@ def test_publish_builds_the_site_and_names_what_asv_drops(author):
     measured(author, head, aside)
     said = author.run("publish")
     assert said.code == 0, said
-    assert (author.folder / ".asv" / "html" / "index.html").is_file()
+    html = author.folder / ".asv" / "html"
+    page, site = (html / "index.html").read_text(), (html / "asv" / "index.html").read_text()
+    assert "vectorised" in page
+    assert '<a href="asv/index.html">' in page
+    assert '<a href="../index.html">Verdicts</a>' in site
     assert "asv preview" in said.flat
     assert f"{aside[:8]}: on no branch that asv.conf.json names" in said.flat

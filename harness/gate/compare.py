@@ -77,7 +77,7 @@ def verdicts(
     base lacks, with what to say of them: they have nothing to regress from. same: rows that were not measured, for they run
     the code of base.
     """
-    own = [dataclasses.replace(record, control="") for record in records if record.control == HEAD]
+    own = of_head(records)
     beside = tuple(target for target in targets if not target.metric.startswith(metrics.SPEEDUP))
     judged = judge(plan, own, beside, profiles, machine=plan.machine) if plan.planned or not same else Verdicts(plan, ())
     lanes = by_row(records)
@@ -96,6 +96,11 @@ def verdicts(
     unchanged = tuple(Row(item, (Answer("regression", "pass", notes=(SAME_CODE,)),)) for item in same)
     notes = (*judged.notes, *dict.fromkeys(skipped), *clocks, *notes)
     return Verdicts(plan, (*rows, *unchanged), (*judged.problems, *problems), notes)
+
+
+def of_head(records: Iterable[Record]) -> list[Record]:
+    """Head's own launches, as those of any session."""
+    return [dataclasses.replace(record, control="") for record in records if record.control == HEAD]
 
 
 def _compared(row: Row, launches: Launches, found: Mapping[tuple[Key, str], Decision], base: str) -> Row:

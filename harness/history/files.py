@@ -44,6 +44,10 @@ class HistoryError(ConfigurationError):
     """A history that cannot be read, or must not be written: damaged, or of another machine."""
 
 
+class NoHistory(HistoryError):
+    """There is no history yet: no project of asv around, or no measured commit in it."""
+
+
 class Damaged(HistoryError):
     """A file that is not what asv or we write: `path` says which."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.files import write_atomically
-from harness.history.files import MACHINE_VERSION, VERSION, Damaged, HistoryError, file_name, load, read, result_files
+from harness.history.files import MACHINE_VERSION, VERSION, Damaged, HistoryError, NoHistory, file_name, load, read, result_files
 
 if TYPE_CHECKING:
     from harness.machine import Machine
@@ -80,7 +80,7 @@ def project_folder(start: Path | None = None) -> Path:
     for folder in (start, *start.parents):
         if (folder / CONFIGURATION).is_file():
             return folder
-    raise HistoryError(f"no {CONFIGURATION} in {start} or above it: run inside a project that has one; `judge` also takes --results FOLDER")
+    raise NoHistory(f"no {CONFIGURATION} in {start} or above it: run inside a project that has one; `judge` also takes --results FOLDER")
 
 
 def results_dir(start: Path | None = None) -> Path:
@@ -89,22 +89,32 @@ def results_dir(start: Path | None = None) -> Path:
     return folder / str(_config(folder)["results_dir"])
 
 
+def html_dir(start: Path | None = None) -> Path:
+    """The html_dir of the nearest asv.conf.json around `start` (default: the current directory)."""
+    folder = project_folder(start)
+    return folder / str(_config(folder)["html_dir"])
+
+
 def machines(results_dir: Path) -> list[str]:
     """The machines that a history knows."""
     return sorted(path.parent.name for path in results_dir.glob("*/machine.json"))
 
 
-def publish(repo: Path) -> Published:
+def publish(repo: Path, into: Path | None = None, *, back: str = "") -> Published:
     """Build asv's site for the repository and return its first page; HistoryError carries asv's own words when it fails.
 
+    into: the folder that asv empties and fills (default: html_dir of its configuration). back: a page that its navigation links to.
     asv drops commits outside its branches and still succeeds: those are named.
     """
     config = _config(repo)
-    results, html = repo / config["results_dir"], repo / config["html_dir"] / "index.html"
+    folder = repo / config["html_dir"] if into is None else into.absolute()
+    results, html = repo / config["results_dir"], folder / "index.html"
+    if into is not None and folder.exists() and any(folder.iterdir()) and not (folder / "asv.js").is_file():
+        raise HistoryError(f"{folder}: expected asv's site or nothing, found other files; asv would delete them: choose another folder")
     renamed = without_paths(results)
     commits = {point.commit for machine in machines(results) for point in read(results, machine)}
     if not commits:
-        raise HistoryError(f"{results}: nothing to publish, no measured commit; run `harness run --record` on a clean commit, or `asv run`")
+        raise NoHistory(f"{results}: nothing to publish, no measured commit; run `harness run --record` on a clean commit, or `asv run`")
     kept = set()
     for branch in config["branches"]:
         listed = _run(["git", "rev-list", branch, "--"], repo)
@@ -114,11 +124,21 @@ def publish(repo: Path) -> Published:
     if not commits & kept:
         raise HistoryError(f"none of the {len(commits)} measured commits lies on {', '.join(config['branches'])}: the site would be empty")
     # --no-pull: publishing needs no network; a closed stdin: asv cannot ask anything.
-    ran = _run([sys.executable, "-m", "asv", "publish", "--no-pull"], repo)
+    ran = _run([sys.executable, "-m", "asv", "publish", "--no-pull", "--html-dir", str(folder)], repo)
     if ran.returncode or not html.is_file():
         last = "\n".join((ran.stdout + ran.stderr).strip().splitlines()[-8:])
         raise HistoryError(f"`asv publish` ended with exit status {ran.returncode} and no page at {html}:\n{last}")
+    if back:
+        _link_back(html, back)
     return Published(html, tuple(sorted(commits - kept)), tuple(after for _, after in renamed))
+
+
+def _link_back(html: Path, page: str) -> None:
+    """Put a link to a page into the navigation of asv's site."""
+    text, mark = html.read_text(encoding="utf-8"), '<li id="nav-li-"'
+    if mark not in text:
+        raise HistoryError(f"{html}: expected asv's navigation ({mark}), found none; this version of asv builds another page: report it")
+    write_atomically(html, text.replace(mark, f'<li><a href="{page}">Verdicts</a></li>\n\t{mark}', 1))
 
 
 def without_paths(results_dir: Path) -> list[tuple[Path, Path]]:

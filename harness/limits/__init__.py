@@ -153,7 +153,7 @@ def floor_seconds(work: Work, limits: Limits, threads: int | None = None, device
     if read and work.bytes > 0:
         level = _level(work.bytes, limits.of("read", device), threads)
         bounds.append((work.bytes / (read[level] * 1e9), f"reading {level} at {read[level]:.4g} GB/s"))
-    return Floor(*max(bounds)) if bounds else None
+    return Floor(*max(bounds), work.operations, work.bytes) if bounds else None
 
 
 def describe(limits: Limits) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-#include "dispatch.hpp"
+#include "by_level.hpp"
 #include "kernel.hpp"
 #include "threads.hpp"
 
@@ -14,39 +14,15 @@
 namespace nb = nanobind;
 
 namespace limits {
-#define DECLARE(level) namespace level { uint64_t read(const uint64_t*, size_t, size_t); }
-#if defined(HAS_LEVEL_avx512)
-DECLARE(avx512)
-#endif
-#if defined(HAS_LEVEL_avx2)
-DECLARE(avx2)
-#endif
-#if defined(HAS_LEVEL_neon)
-DECLARE(neon)
-#endif
-DECLARE(baseline)
+TABLE_BY_LEVEL(kernel, Read, read)
 }  // namespace limits
 
 namespace {
 
-Read choose(const std::string& wanted) {
-    const std::string level = dispatch::choose(wanted);
-#if defined(HAS_LEVEL_avx512)
-    if (level == "avx512") return limits::avx512::read;
-#endif
-#if defined(HAS_LEVEL_avx2)
-    if (level == "avx2") return limits::avx2::read;
-#endif
-#if defined(HAS_LEVEL_neon)
-    if (level == "neon") return limits::neon::read;
-#endif
-    return limits::baseline::read;
-}
-
 // Each thread reads its own equal part of the buffer, `passes` times.
 uint64_t read_all(nb::ndarray<const uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> buffer, int passes, int threads, const std::string& level) {
     if (passes < 1 || threads < 1) throw std::invalid_argument("expected at least 1 pass and 1 thread");
-    const Read kernel = choose(level);
+    const Read kernel = limits::kernel(level);
     const uint64_t* data = buffer.data();
     const size_t part = buffer.shape(0) / static_cast<size_t>(threads);
     nb::gil_scoped_release release;

@@ -1,20 +1,16 @@
 // Compiled once per dispatch level: the vectors are as wide as that level has them.
 #include "kernel.hpp"
+#include "width.hpp"
 
 namespace limits::LEVEL {
+namespace {
 
-#if defined(LEVEL_avx512)
-constexpr size_t LANES = 8;
-#elif defined(LEVEL_avx2)
-constexpr size_t LANES = 4;
-#else
-constexpr size_t LANES = 2;
-#endif
+constexpr size_t LANES = LEVEL_BYTES / 8;
 
 // A register of this level; loads need no alignment.
 typedef uint64_t Vector __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
 
-uint64_t read(const uint64_t* data, size_t count, size_t passes) {
+uint64_t read_all(const uint64_t* data, size_t count, size_t passes) {
     // Independent sums, eight registers of them, keep enough loads in flight for two a cycle.
     constexpr size_t REGISTERS = 8, LOADS = 2 * REGISTERS, WIDTH = LOADS * LANES;
     Vector sums[REGISTERS] = {};
@@ -34,5 +30,10 @@ uint64_t read(const uint64_t* data, size_t count, size_t passes) {
     for (size_t lane = 0; lane < LANES; ++lane) total += all[lane];
     return total;
 }
+
+}  // namespace
+
+extern const Read read;
+const Read read = read_all;
 
 }  // namespace limits::LEVEL

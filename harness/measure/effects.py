@@ -18,6 +18,7 @@ from harness.measure.workload import Workload
 from harness.registry import Registry, unavailable
 from harness.settings import Settings
 
+LAUNCHES = 3  # of which each must show a change of time, in one direction: two equal processes can differ by a fifth, either way
 ROUNDS = (15, 30, 60)  # a setting that shows no change of time after some may be hidden by noise: after more it is dead
 MORE_ROUNDS_WITHIN_SECONDS = 20.0
 AGREEING = 2.8  # standard deviations of tossing a coin in each round: 13 of 15, 23 of 30, 41 of 60
@@ -59,9 +60,9 @@ def flip_settings(
             if named and item.role == "optimized" and not set(named) & set(item.settings):
                 message = f"{name}.{item.name} honours none of the settings its component names: {', '.join(named)}"
                 found.append(Flip(name, item.name, "", False, message))
-            turned = [effect for effect in effects if effect.setting in item.settings and _has(item, effect)]
+            turned = [effect for effect in effects if effect.setting in item.settings and has_value(item, effect)]
             for effect in turned:
-                if not _fixed(item, effect.setting):
+                if not fixed(item, effect.setting):
                     found.append(_flip(_Bench(registry, item, settings or Settings(), environment or {}, patience), effect))
             for setting in named:
                 if setting in item.settings and setting not in {effect.setting for effect in turned}:
@@ -72,13 +73,13 @@ def flip_settings(
     return found
 
 
-def _has(item: Implementation, effect: Effect) -> bool:
+def has_value(item: Implementation, effect: Effect) -> bool:
     """Whether it has one of the effect's values: where its variants name values of the setting, it has no others beside its own."""
     values = {variant.settings.get(effect.setting) for variant in item.variants} - {None}
     return not values or bool(values & set(effect.values))
 
 
-def _fixed(item: Implementation, setting: str) -> bool:
+def fixed(item: Implementation, setting: str) -> bool:
     """An implementation without a plain row, whose variants all give the setting one value, has nothing to turn."""
     return not item.plain and len({variant.settings.get(setting) for variant in item.variants} - {None}) == 1
 
@@ -187,13 +188,27 @@ def _processes(bench: _Bench, effect: Effect) -> tuple[bool, str]:
 
 def _time(bench: _Bench, effect: Effect) -> tuple[bool, str]:
     """On either clock: a busy machine stretches the wall's, and work elsewhere (a device, a wait) is not on the processor's."""
+    directions: dict[str, int] = {"wall": 0, "CPU": 0}
+    said = ""
+    for launch in range(LAUNCHES):
+        ratios = _ratios(bench, effect)
+        said = " and ".join(f"{np.median(of):.3g} times the {clock} time" for clock, of in ratios.items()) + " of a call"
+        for clock, of in ratios.items():
+            directions[clock] += (1 if np.median(of) > 1 else -1) if changed(of) else 0
+        if max(map(abs, directions.values())) <= launch:
+            return False, f"{said}, in {len(ratios['wall'])} rounds of launch {launch + 1}"
+    return True, said
+
+
+def _ratios(bench: _Bench, effect: Effect) -> Mapping[str, Sequence[float]]:
+    """Time of a call under the second value over that under the first, by clock and round, until one shows a change or time is over."""
     with bench.start(effect, effect.values[0]) as one, bench.start(effect, effect.values[1]) as two:
         calls = {}
         for worker in (one, two):
             seconds = min(worker.ask("outputs", bench.patience, seeds=[0, 0, 0])["wall_ns"]) / 1e9
             calls[worker] = max(1, round(0.002 / max(seconds, 1e-6)))
         ratios: dict[str, list[float]] = {"wall": [], "CPU": []}
-        started, said = time.monotonic(), ""
+        started = time.monotonic()
         for rounds in ROUNDS:
             while len(ratios["wall"]) < rounds:
                 # Who comes first takes turns, too: the first block after a pause may be slower.
@@ -202,12 +217,9 @@ def _time(bench: _Bench, effect: Effect) -> tuple[bool, str]:
                 for clock, of in ratios.items():
                     first, second = (answers[worker][f"{clock.lower()}_ns"] / calls[worker] for worker in (one, two))
                     of.append(second / first if first > 0 else 1.0)  # a clock too coarse for a block says nothing
-            said = " and ".join(f"{np.median(of):.3g} times the {clock} time" for clock, of in ratios.items()) + " of a call"
-            if any(changed(of) for of in ratios.values()):
-                return True, said
-            if time.monotonic() - started > MORE_ROUNDS_WITHIN_SECONDS:
+            if any(changed(of) for of in ratios.values()) or time.monotonic() - started > MORE_ROUNDS_WITHIN_SECONDS:
                 break
-        return False, f"{said}, in {len(ratios['wall'])} rounds"
+        return ratios
 
 
 def changed(ratios: Sequence[float]) -> bool:

@@ -1,4 +1,4 @@
-"""Reports: verdicts as text for people (terminal, Markdown), for programs (JSON, JUnit) and for GitHub Actions. One render() each."""
+"""Reports: verdicts for people (terminal, Markdown, a page), for programs (JSON, JUnit) and for GitHub Actions. One render() each."""
 
 from __future__ import annotations
 

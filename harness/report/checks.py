@@ -58,9 +58,9 @@ def registration(done: Registration) -> list[Pair]:
     return [("asv", f"machine {done.name} registered in {done.path}"), *([("note", clean(done.note))] if done.note else [])]
 
 
-def published(done: Published) -> list[Pair]:
-    """Where the dashboards are, and what is not on them."""
-    lines = [("site", f"{done.html}; look at it with `asv preview`")]
+def published(done: Published, server: str = "asv preview") -> list[Pair]:
+    """Where the dashboards are, and what is not on them. server: the command that shows them: a browser opens no part of them as a file."""
+    lines = [("site", f"{done.html}; look at it with `{server}`")]
     lines += [("renamed", f"{path}: its environment named a path") for path in done.renamed]
     if done.dropped:
         commits = ", ".join(commit[:8] for commit in done.dropped)

@@ -128,7 +128,7 @@ def _row(row: Row) -> dict[str, Any]:
         "floor": row.floor and {"seconds": number(row.floor.seconds), "ceiling": row.floor.ceiling},
         "notes": list(row.notes),
         "answers": [_answer(answer) for answer in row.answers],
-        "metrics": {name: _value(name, value) for name, value in row.metrics.items()},
+        "metrics": {name: value_of(name, value) for name, value in row.metrics.items()},
         "parity": [
             {"output": r.output, "kind": r.kind, "passed": r.passed, "allowed": r.allowed, "message": r.message, "instead_of": r.instead_of,
              "where": None if r.where is None else list(r.where), "measured": {name: number(v) for name, v in r.measured.items()}}
@@ -142,7 +142,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
     if answer.metric:
         found["metric"] = answer.metric
     if answer.value is not None:
-        found["value"] = _value(answer.metric, answer.value)
+        found["value"] = value_of(answer.metric, answer.value)
     if answer.limit is not None:
         found["limit"] = number(answer.limit)
     if answer.target is not None:
@@ -151,7 +151,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
     return found
 
 
-def _value(name: str, value: Value) -> dict[str, Any]:
+def value_of(name: str, value: Value) -> dict[str, Any]:
     unit = about(name).unit
     if isinstance(value, Absent):
         return {"unit": unit, "absent": value.reason}

@@ -43,6 +43,16 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Block:
+    """The rows behind a Group."""
+
+    component: str
+    case: str
+    kind: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
 class Note:
     """One thing to know: about which row, and the command that shows it again (may be empty)."""
 
@@ -66,24 +76,32 @@ def plan_lines(plan: Plan) -> list[str]:
 
 def groups(verdicts: Verdicts) -> list[Group]:
     """The table: per component and case the exact rows fastest first, then approximate rows and differing peers in blocks of their own."""
-    found = []
-    differing = {(row.planned.component, row.planned.case, row.planned.row) for row in verdicts.rows if _kind(row) == OTHERS}
-    rows = [row for row in verdicts.rows if row.of("parity")]  # a real-time proof compares no outputs, and has tables of its own
-    for component, case in dict.fromkeys((row.planned.component, row.planned.case) for row in rows):
-        starred = {name for a, b, name in differing if (a, b) == (component, case)}
-        mine = [row for row in rows if (row.planned.component, row.planned.case) == (component, case)]
-        for kind in (EXACT, APPROXIMATE, OTHERS):
-            block = sorted((row for row in mine if _kind(row) == kind), key=_rank)
-            if block:
-                found.append(Group(text.clean(component), text.clean(case), kind, tuple(line(row, starred) for row in block)))
-    return found
+    found = blocks(verdicts)
+    differing = {(block.component, block.case, row.planned.row) for block in found if block.kind == OTHERS for row in block.rows}
+    starred = {(b.component, b.case): {name for a, case, name in differing if (a, case) == (b.component, b.case)} for b in found}
+    return [Group(b.component, b.case, b.kind, tuple(line(row, starred[b.component, b.case]) for row in b.rows)) for b in found]
+
+
+def blocks(verdicts: Verdicts) -> list[Block]:
+    """The rows of the table in its order."""
+    rows: dict[tuple[str, str], dict[str, list[Row]]] = {}
+    for row in verdicts.rows:
+        if row.of("parity"):  # a real-time proof compares no outputs, and has tables of its own
+            kinds = rows.setdefault((row.planned.component, row.planned.case), {EXACT: [], APPROXIMATE: [], OTHERS: []})
+            kinds[_kind(row)].append(row)
+    return [
+        Block(text.clean(component), text.clean(case), kind, tuple(sorted(mine, key=_rank)))
+        for (component, case), kinds in rows.items()
+        for kind, mine in kinds.items()
+        if mine
+    ]
 
 
 def line(row: Row, starred: Collection[str] = ()) -> Line:
     """One row in cells; a speed-up over a starred base (its result differs) carries a star."""
     metrics = row.metrics
     cells = (
-        (text.clean(_name(row)),),
+        (text.clean(name(row)),),
         _parity(row),
         _speedups(row, starred),
         (text.point("rtf", metrics.get("rtf")),),
@@ -99,7 +117,7 @@ def notes(verdicts: Verdicts) -> list[Note]:
     found = [Note("invalid" if problem.state == "invalid" else "inconclusive", "session", text.sentence(problem.message))
              for problem in verdicts.problems]  # fmt: skip
     for row in verdicts.rows:
-        where = text.clean(f"{row.planned.component}.{_name(row)} on {row.planned.case}")
+        where = text.clean(f"{row.planned.component}.{name(row)} on {row.planned.case}")
         for answer in _first_causes(row):
             said, command = told(row, answer)
             state = answer.state if answer in row.judged else None
@@ -180,7 +198,7 @@ def _by_reason(what: str, items: Iterable[object]) -> list[str]:
     return [text.sentence(f"{what}: {', '.join(names)}: {reason}") for reason, names in reasons.items()]
 
 
-def _name(row: Row) -> str:
+def name(row: Row) -> str:
     """The row, with the settings that tell it from its neighbours: `native (threads=2)`."""
     others = {name: value for name, value in row.planned.settings.items() if name not in row.planned.variant}
     shown = ", ".join(f"{name}={'+'.join(map(str, v)) if isinstance(v, list | tuple) else v}" for name, v in sorted(others.items()))
@@ -210,13 +228,18 @@ def _parity(row: Row) -> tuple[str, ...]:
     return (kinds if state == "pass" else "differs", *shown)
 
 
-def _speedups(row: Row, starred: Collection[str]) -> tuple[str, ...]:
+def speedups(row: Row) -> list[tuple[str, Interval]]:
+    """What it is faster than, and by how much: the reference first. Two outside libraries are not compared with each other."""
     found = []
-    for name, value in sorted(row.metrics.items(), key=lambda item: (item[0] != f"{SPEEDUP}reference", item[0])):
-        base = name.removeprefix(SPEEDUP)
-        # Two outside libraries are not compared with each other here.
-        if base != name and isinstance(value, Interval) and (row.planned.role != "peer" or base == "reference"):
-            found.append(text.clean(f"{text.times(value)} {base}{'*' if base in starred else ''}"))
+    for metric, value in sorted(row.metrics.items(), key=lambda item: (item[0] != f"{SPEEDUP}reference", item[0])):
+        base = metric.removeprefix(SPEEDUP)
+        if base != metric and isinstance(value, Interval) and (row.planned.role != "peer" or base == "reference"):
+            found.append((base, value))
+    return found
+
+
+def _speedups(row: Row, starred: Collection[str]) -> tuple[str, ...]:
+    found = [text.clean(f"{text.times(value)} {base}{'*' if base in starred else ''}") for base, value in speedups(row)]
     withheld = any(isinstance(value, Absent) and value.reason.startswith("withheld") for value in row.metrics.values())
     return tuple(found) or (("times withheld",) if withheld else (text.NOTHING,))
 

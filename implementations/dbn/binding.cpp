@@ -1,6 +1,6 @@
 // Python's door to the decoders: checks shapes, copies densities into padded columns, releases the GIL, runs bar lengths on threads.
+#include "by_level.hpp"
 #include "decoder.hpp"
-#include "dispatch.hpp"
 #include "threads.hpp"
 
 #include <nanobind/nanobind.h>
@@ -19,22 +19,10 @@
 
 namespace nb = nanobind;
 
-#define LEVEL(name)                    \
-    namespace dbn::name {              \
-    extern const ExactKernel exact;    \
-    extern const FixedKernel fixed;    \
-    const Kernel kernel{exact, fixed}; \
-    }
-#if defined(HAS_LEVEL_avx512)
-LEVEL(avx512)
-#endif
-#if defined(HAS_LEVEL_avx2)
-LEVEL(avx2)
-#endif
-#if defined(HAS_LEVEL_neon)
-LEVEL(neon)
-#endif
-LEVEL(baseline)
+namespace dbn {
+TABLE_BY_LEVEL(exact_kernel, ExactKernel, exact)
+TABLE_BY_LEVEL(fixed_kernel, FixedKernel, fixed)
+}  // namespace dbn
 
 namespace {
 
@@ -46,20 +34,6 @@ using Matrix = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 // intervals (tempi), heads (beats, tempi), log_transitions (tempi, tempi), sources (tempi, 2), log_initial
 using Tables = std::tuple<Vector<int32_t>, Matrix<int32_t>, Matrix<double>, Matrix<int32_t>, double>;
 using Path = nb::ndarray<nb::numpy, uint32_t, nb::ndim<1>>;
-
-const dbn::Kernel& kernel(const std::string& wanted) {
-    const std::string level = dispatch::choose(wanted);
-#if defined(HAS_LEVEL_avx512)
-    if (level == "avx512") return dbn::avx512::kernel;
-#endif
-#if defined(HAS_LEVEL_avx2)
-    if (level == "avx2") return dbn::avx2::kernel;
-#endif
-#if defined(HAS_LEVEL_neon)
-    if (level == "neon") return dbn::neon::kernel;
-#endif
-    return dbn::baseline::kernel;
-}
 
 dbn::Method method(const std::string& first) {
     if (first == "fixed32") return dbn::Method::fixed32;
@@ -110,7 +84,7 @@ std::vector<std::tuple<Path, double, std::string>> decode(const Matrix<double>& 
     if (densities.shape(1) != 3)
         throw std::invalid_argument("densities: expected shape (frames, 3), found (frames, " + std::to_string(densities.shape(1)) + ")");
     if (threads < 1) throw std::invalid_argument("threads: expected at least 1, found " + std::to_string(threads));
-    const dbn::Kernel& kernels = kernel(level);
+    const dbn::Kernel kernels{dbn::exact_kernel(level), dbn::fixed_kernel(level)};
     const dbn::Method from = method(first);
     std::vector<dbn::Model> models;
     for (const auto& table : tables) models.push_back(model(table));

@@ -5,20 +5,14 @@
 #pragma once
 
 #include "kernel.hpp"
+#include "width.hpp"
 
 #include <cstring>
 #include <limits>
 
 namespace {
 
-// As wide as the registers: wider vectors are split through memory, many times slower.
-#if defined(LEVEL_avx512)
-constexpr int WIDTH = 64;
-#elif defined(LEVEL_avx2)
-constexpr int WIDTH = 32;
-#else
-constexpr int WIDTH = 16;
-#endif
+constexpr int WIDTH = LEVEL_BYTES;
 
 template <class Value, int BYTES = WIDTH>
 struct Simd {

@@ -5,72 +5,19 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <unistd.h>
-
-#include <functional>
 #include <memory>
-#include <mutex>
 
 #include "beats.hpp"
-#include "dispatch.hpp"
+#include "by_level.hpp"
 #include "plan.hpp"
-#include "threads.hpp"
+#include "pool.hpp"
+#include "resampler_plan.hpp"
 
 namespace nb = nanobind;
 
-#define DECLARE(name) \
-    namespace name { extern const Level level; }
-#ifdef HAS_LEVEL_baseline
-DECLARE(baseline)
-#endif
-#ifdef HAS_LEVEL_avx2
-DECLARE(avx2)
-#endif
-#ifdef HAS_LEVEL_avx512
-DECLARE(avx512)
-#endif
-#ifdef HAS_LEVEL_neon
-DECLARE(neon)
-#endif
+TABLE_BY_LEVEL(level_named, Level, level)
 
 namespace {
-
-const Level& level_named(const std::string& wanted) {
-    const std::string name = dispatch::choose(wanted);
-    for (const Level* level : {
-#ifdef HAS_LEVEL_avx512
-             &avx512::level,
-#endif
-#ifdef HAS_LEVEL_avx2
-             &avx2::level,
-#endif
-#ifdef HAS_LEVEL_neon
-             &neon::level,
-#endif
-             &baseline::level})
-        if (name == level->name) return *level;
-    throw std::invalid_argument("level: '" + name + "' is not compiled in");
-}
-
-// One pool for the process, remade when a call asks for another number of threads; calls take turns. It is never destroyed: a process
-// that ends has no use for joining sleeping threads, and a forked child, which has none of them, could not.
-void in_threads(int threads, int count, const std::function<void(int)>& body) {
-    if (threads < 1) throw std::invalid_argument("threads: expected 1 or more, found " + std::to_string(threads));
-    static std::mutex turn;
-    static ThreadPool* pool = nullptr;
-    static pid_t owner = 0;
-    const std::lock_guard<std::mutex> lock(turn);
-    if (owner != getpid()) {
-        pool = nullptr;
-        owner = getpid();
-    }
-    if (!pool || pool->threads() != threads) {
-        delete pool;
-        pool = nullptr;
-        pool = new ThreadPool(threads);
-    }
-    pool->run(count, body);
-}
 
 // Where chunks of `blocks` begin. Four chunks or a multiple, of 64 blocks at most, whatever the number of threads, so that results do not
 // depend on it: sums are added chunk by chunk.
@@ -210,6 +157,18 @@ void median(Array<const float, 2> values, Array<float, 2> out, int axis, const s
                [&](int i) { level.median(values.data(), out.data(), rows, columns, axis, begin[i], begin[i + 1]); });
 }
 
+// `samples` at another rate, into `out`.
+void resample(const ResamplerPlan& plan, Array<const float, 1> samples, Array<float, 1> out, const std::string& level_name, int threads) {
+    const Level& level = level_named(level_name);
+    const auto count = static_cast<int64_t>(samples.shape(0)), wanted = static_cast<int64_t>(out.shape(0));
+    expect(count > 0 && wanted == plan.outputs(count), "out: expected ceil(samples * up / down) values, of at least one sample");
+    const int64_t outputs = int64_t{plan.made().outputs} * level.lanes;
+    const std::vector<int64_t> begin = chunks((wanted + outputs - 1) / outputs);
+    const nb::gil_scoped_release release;
+    in_threads(threads, static_cast<int>(begin.size()) - 1,
+               [&](int i) { level.resample(plan.made(), samples.data(), count, out.data(), wanted, begin[i], begin[i + 1]); });
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -233,4 +192,13 @@ NB_MODULE(_native, m) {
     m.def("track", &track, nb::arg("scores"), nb::arg("period"), nb::arg("tightness"), nb::arg("cumulative"), nb::arg("before"));
     m.def("median", &median, nb::arg("values"), nb::arg("out"), nb::arg("axis"), nb::arg("level"), nb::arg("threads"),
           "Running medians of 31 values along an axis, reflected at the ends, into `out`.");
+    nb::class_<ResamplerPlan>(m, "Resampler", "A change of sample rate by a whole ratio.");
+    m.def(
+        "resampler",
+        [](int32_t up, int32_t down, Array<const float, 1> filter) {
+            return std::make_shared<ResamplerPlan>(up, down, filter.data(), static_cast<int64_t>(filter.shape(0)));
+        },
+        nb::arg("up"), nb::arg("down"), nb::arg("filter"));
+    m.def("resample", &resample, nb::arg("resampler"), nb::arg("samples"), nb::arg("out"), nb::arg("level"), nb::arg("threads"),
+          "Fills `out` with the samples at another rate.");
 }

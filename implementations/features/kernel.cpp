@@ -3,6 +3,7 @@
 #include "kernel.hpp"
 
 #include "passes.hpp"
+#include "resampling.hpp"
 #include "separation.hpp"
 
 namespace LEVEL {
@@ -130,11 +131,14 @@ void median(const float* in, float* out, int64_t rows, int64_t columns, int axis
     std::free(turned);
 }
 
-#define TEXT(x) #x
-#define NAME(x) TEXT(x)
+void resample(const Resampler& of, const float* in, int64_t count, float* out, int64_t wanted, int64_t first, int64_t last) {
+    float* scratch = Memory::floats(static_cast<size_t>(resampling_scratch(of)));
+    resample_blocks(of, in, count, out, wanted, first, last, scratch);
+    std::free(scratch);
+}
 
 }  // namespace
 
-extern const Level level = {NAME(LEVEL), kFrames, analyze, chroma, onsets, tempogram, median};
+extern const Level level = {kFrames, analyze, chroma, onsets, tempogram, median, resample};
 
 }  // namespace LEVEL

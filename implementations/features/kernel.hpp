@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "resampler.hpp"
 #include "transform.hpp"
 
 constexpr int kBins = kFrame / 2 + 1;
@@ -44,7 +45,6 @@ struct Job {
 };
 
 struct Level {
-    const char* name;
     int lanes;
     // All of a Job for blocks first .. last - 1; the number of peaks found.
     int64_t (*analyze)(const Tables& tables, const Job& job, int64_t first, int64_t last);
@@ -56,4 +56,6 @@ struct Level {
     void (*tempogram)(const Tables& tables, const float* envelope, const double* window, int length, int64_t first, int64_t last, double* sums);
     // Running medians of 31 along an axis of (rows, columns), reflected at the ends: units first .. last - 1 of `lanes` columns or rows.
     void (*median)(const float* in, float* out, int64_t rows, int64_t columns, int axis, int64_t first, int64_t last);
+    // Blocks first .. last - 1 of `lanes` periods at another rate.
+    void (*resample)(const Resampler& of, const float* in, int64_t count, float* out, int64_t wanted, int64_t first, int64_t last);
 };

@@ -28,7 +28,7 @@ from implementations.features.contract import (
     is_lightweight,
     outputs,
 )
-from implementations.features.resample import resampled
+from implementations.features.resample import low_pass, ratio
 from implementations.features.rhythm import TIGHTNESS, correlation_from, envelope_of, mean_autocorrelation, tempo_and_beats
 from implementations.features.tables import chroma_bank, cosines, hann, mel_bank, tuning_of
 
@@ -45,10 +45,10 @@ def features(
     ("avx512", "avx2", "neon", "baseline"), the fastest one by default. TypeError, ValueError: as `contract.check`.
     """
     samples, rate = check({"samples": samples, "sample_rate": sample_rate})
-    if lightweight:
-        samples, rate = resampled(samples, rate, LIGHTWEIGHT_RATE), LIGHTWEIGHT_RATE
-    hop = LIGHTWEIGHT_HOP if lightweight else HOP
     threads = threads or _cpus()
+    if lightweight:
+        samples, rate = resampled(samples, rate, LIGHTWEIGHT_RATE, threads=threads, level=level), LIGHTWEIGHT_RATE
+    hop = LIGHTWEIGHT_HOP if lightweight else HOP
     native = import_module("implementations.features._native")
     plan = _plan(rate, hop, level)
     count, held = 1 + len(samples) // hop, -(-len(samples) // HOP)
@@ -114,6 +114,20 @@ def median(values: np.ndarray, axis: int, *, threads: int = 1, level: str = "aut
     return np.ascontiguousarray(result[:, :width])
 
 
+def resampled(samples: np.ndarray, rate: int, target: int, *, threads: int = 1, level: str = "auto") -> np.ndarray:
+    """ceil(n * target / rate) samples at another rate, float32: `resample.resampled` in C++.
+
+    samples: (n,) float32, n >= 1. rate, target: Hz.
+    """
+    if rate == target:
+        return samples
+    up, down = ratio(rate, target)
+    result = np.empty(-(-len(samples) * up // down), np.float32)
+    native = import_module("implementations.features._native")
+    native.resample(_resampler(up, down), np.ascontiguousarray(samples), result, level=level, threads=threads)
+    return result
+
+
 def _per_frame(segments: np.ndarray, frames: int, step: int) -> np.ndarray:
     """Sums over four segments of 512 samples, `step` apart, the first frame centred on sample 0."""
     padded = np.concatenate([np.zeros(2), segments, np.zeros(4)])
@@ -129,6 +143,11 @@ def _row(frames: int) -> int:
 @lru_cache(maxsize=16)
 def _plan(rate: int, hop: int, level: str) -> Any:
     return import_module("implementations.features._native").plan(rate, hop, hann(FRAME), mel_bank(rate), level)
+
+
+@lru_cache(maxsize=8)
+def _resampler(up: int, down: int) -> Any:
+    return import_module("implementations.features._native").resampler(up, down, low_pass(up, down))
 
 
 def _cpus() -> int:

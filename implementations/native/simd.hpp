@@ -1,9 +1,11 @@
 // One vector register of floats or doubles at the level this file is compiled for, and the few operations a compiler cannot be
-// trusted to choose. The width must match the level: 64-byte vectors compiled for AVX2 are split, and many times slower.
+// trusted to choose.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
+
+#include "width.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -13,13 +15,7 @@
 
 namespace LEVEL {
 
-#if defined(LEVEL_avx512)
-constexpr int kBytes = 64;
-#elif defined(LEVEL_avx2)
-constexpr int kBytes = 32;
-#else
-constexpr int kBytes = 16;
-#endif
+constexpr int kBytes = LEVEL_BYTES;
 constexpr int kFrames = kBytes / 4;  // frames of a block: the float lanes of one register
 
 typedef float VecF __attribute__((vector_size(kBytes)));
@@ -33,7 +29,6 @@ template <> struct Shorts<8> { typedef int16_t type __attribute__((vector_size(1
 template <> struct Shorts<16> { typedef int16_t type __attribute__((vector_size(32))); };
 typedef float FourF __attribute__((vector_size(16)));
 
-
 template <class T> struct VecOf;
 template <> struct VecOf<float> { using type = VecF; };
 template <> struct VecOf<double> { using type = VecD; };
@@ -45,7 +40,7 @@ template <class V, class T> inline V load(const T* from) {
     return v;
 }
 // Forces a value into a register: without it a load is folded into each of its uses, and loads are what these loops run out of first.
-#if defined(LEVEL_avx512)
+#if LEVEL_BYTES == 64
 template <class V> inline V keep(V v) {
 #ifdef NOKEEP
     return v;
@@ -67,7 +62,7 @@ template <class V> inline V keep(V v) { return v; }
 // A second name for the same constants. AVX-512 broadcasts a scalar inside an arithmetic instruction for free, but a broadcast of its
 // own costs a slot of the arithmetic pipes (measured on Zen 4), and that is what a compiler makes of a scalar it sees used twice.
 template <class T> inline const T* again(const T* p) {
-#if defined(LEVEL_avx512)
+#if LEVEL_BYTES == 64
     asm("" : "+r"(p));
 #endif
     return p;
@@ -76,13 +71,13 @@ template <class V, class T> inline void store(T* to, V v) { std::memcpy(to, &v, 
 template <class V, class T> inline V same(T value) { return value - V{}; }
 
 // a * b + c and c - a * b, rounded once where the level has it: the only places that fuse.
-#if defined(LEVEL_avx512)
+#if LEVEL_BYTES == 64
 inline VecF fma(VecF a, VecF b, VecF c) { return _mm512_fmadd_ps(a, b, c); }
 inline VecD fma(VecD a, VecD b, VecD c) { return _mm512_fmadd_pd(a, b, c); }
 inline VecF fnma(VecF a, VecF b, VecF c) { return _mm512_fnmadd_ps(a, b, c); }
 inline VecD fnma(VecD a, VecD b, VecD c) { return _mm512_fnmadd_pd(a, b, c); }
 inline VecF root(VecF a) { return _mm512_sqrt_ps(a); }
-#elif defined(LEVEL_avx2)
+#elif LEVEL_BYTES == 32
 inline VecF fma(VecF a, VecF b, VecF c) { return _mm256_fmadd_ps(a, b, c); }
 inline VecD fma(VecD a, VecD b, VecD c) { return _mm256_fmadd_pd(a, b, c); }
 inline VecF fnma(VecF a, VecF b, VecF c) { return _mm256_fnmadd_ps(a, b, c); }
@@ -108,10 +103,10 @@ inline VecF root(VecF a) {
 #endif
 
 // The smaller and the larger of each pair of lanes; no NaN.
-#if defined(LEVEL_avx512)
+#if LEVEL_BYTES == 64
 inline VecF least(VecF a, VecF b) { return _mm512_min_ps(a, b); }
 inline VecF most(VecF a, VecF b) { return _mm512_max_ps(a, b); }
-#elif defined(LEVEL_avx2)
+#elif LEVEL_BYTES == 32
 inline VecF least(VecF a, VecF b) { return _mm256_min_ps(a, b); }
 inline VecF most(VecF a, VecF b) { return _mm256_max_ps(a, b); }
 #elif defined(__x86_64__)
@@ -127,9 +122,9 @@ inline VecF most(VecF a, VecF b) { return a > b ? a : b; }
 
 // Bit i is set where lane i of a comparison is true.
 inline unsigned bits(VecI truth) {
-#if defined(LEVEL_avx512)
+#if LEVEL_BYTES == 64
     return _mm512_movepi32_mask((__m512i)truth);
-#elif defined(LEVEL_avx2)
+#elif LEVEL_BYTES == 32
     return static_cast<unsigned>(_mm256_movemask_ps((__m256)truth));
 #elif defined(__x86_64__)
     return static_cast<unsigned>(_mm_movemask_ps((__m128)truth));
@@ -143,12 +138,12 @@ inline unsigned bits(VecI truth) {
 inline VecF narrow(VecF a) { return a; }
 
 // Shorts to floats, half a register of floats to doubles and back: __builtin_convertvector splits these in GCC 12.
-#if defined(LEVEL_avx512)
+#if LEVEL_BYTES == 64
 inline HalfF root(HalfF a) { return (HalfF)_mm256_sqrt_ps((__m256)a); }
 inline VecF widen(Shorts<16>::type a) { return _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32((__m256i)a)); }
 inline VecD widen(HalfF a) { return _mm512_cvtps_pd((__m256)a); }
 inline HalfF narrow(VecD a) { return (HalfF)_mm512_cvtpd_ps(a); }
-#elif defined(LEVEL_avx2)
+#elif LEVEL_BYTES == 32
 inline HalfF root(HalfF a) { return (HalfF)_mm_sqrt_ps((__m128)a); }
 inline VecF widen(Shorts<8>::type a) { return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32((__m128i)a)); }
 inline VecD widen(HalfF a) { return _mm256_cvtps_pd((__m128)a); }

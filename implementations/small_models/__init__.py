@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import importlib
-import warnings
 from contextlib import ExitStack
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation
+from implementations._backends import Backends
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,55 +59,32 @@ def music_models(
 
     if model not in COMPONENTS:
         raise ValueError(f"model: expected one of {', '.join(COMPONENTS)}, found {model!r}")
-    name = _fastest() if backend == "auto" else _usable(backend)
-    run = _loaded(name, model, precision, None if checkpoints is None else str(checkpoints))
+    run = _loaded(BACKENDS.chosen(backend), model, precision, None if checkpoints is None else str(checkpoints))
     outputs = run({"features": features, "stateful": stateful})
     return outputs if model == "model_pipeline" else outputs["output"]
 
 
 def backends() -> dict[str, str | None]:
     """Every backend by name: None where it works and agrees with the reference here, else the reason. Imports all that are installed."""
-    return {name: _problem(name) for name in _MODULES}
+    return BACKENDS.problems()
 
 
-@lru_cache(maxsize=1)
-def _fastest() -> str:
-    for name in FASTEST_FIRST:
-        reason = _problem(name)
-        if reason is None:
-            return name
-        if "not installed" not in reason:
-            warnings.warn(f"small_models: {name} is passed over: {reason}", RuntimeWarning, stacklevel=3)
-    raise RuntimeError("small_models: no backend works here: " + "; ".join(f"{name}: {_problem(name)}" for name in FASTEST_FIRST))
-
-
-def _usable(name: str) -> str:
-    if name not in _MODULES:
-        raise ValueError(f"small_models: backend: expected auto or one of {', '.join(_MODULES)}, found {name!r}")
-    if reason := _problem(name):
-        raise RuntimeError(f"small_models: backend {name} does not work here: {reason}")
-    return name
-
-
-@lru_cache(maxsize=len(_MODULES))
-def _problem(name: str) -> str | None:
-    """Why a backend cannot be used, after it has been compared with the reference in both modes."""
+def _compare(name: str) -> str | None:
+    """How a backend differs from the reference, in either mode."""
     from implementations.small_models.component import COMPONENTS, PIPELINE, exact_bound
 
-    try:
-        run, reference = (_loaded(one, PIPELINE, None, None) for one in (name, "reference"))
-        for case in ("frame", "sequence-1s"):
-            inputs = COMPONENTS[PIPELINE].case(case).make(1)
-            found = run(inputs)
-            for model, expected in reference(inputs).items():
-                difference, allowed = float(np.abs(found[model] - expected).max()), exact_bound(PIPELINE, model)
-                if not difference <= allowed:
-                    return f"{model} differs from the reference by {difference:.2g} on {case} (allowed {allowed:g})"
-    except ImportError as error:
-        return f"not installed: {error}"
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
+    run, reference = (_loaded(one, PIPELINE, None, None) for one in (name, "reference"))
+    for case in ("frame", "sequence-1s"):
+        inputs = COMPONENTS[PIPELINE].case(case).make(1)
+        found = run(inputs)
+        for model, expected in reference(inputs).items():
+            difference, allowed = float(np.abs(found[model] - expected).max()), exact_bound(PIPELINE, model)
+            if not difference <= allowed:
+                return f"{model} differs from the reference by {difference:.2g} on {case} (allowed {allowed:g})"
     return None
+
+
+BACKENDS = Backends("small_models", tuple(_MODULES), FASTEST_FIRST, _compare)
 
 
 @lru_cache(maxsize=64)

@@ -27,8 +27,12 @@ SUFFIXES = (".json", ".json.gz", ".safetensors", ".pt", ".pth")
 _FOLDER = Path(__file__).with_name("checkpoints")
 SHIPPED = _FOLDER / "trained.safetensors"
 
-SIZES = {"large": (SHIPPED, MODELS), "small": (_FOLDER / "student.safetensors", STUDENTS)}
-"""Values of the setting model_size: the documented structures, and students distilled from them."""
+SIZES = {
+    "large": (SHIPPED, MODELS),
+    "medium": (_FOLDER / "pruned.safetensors", MODELS),
+    "small": (_FOLDER / "student.safetensors", STUDENTS),
+}
+"""Values of the setting model_size: the documented structures, the same with half of their weights at zero, and students."""
 
 Served = tuple[Model, Weights]
 """A structure and its weights."""
@@ -59,7 +63,7 @@ INSTEAD = "SMALL_MODELS_CHECKPOINTS"
 """Environment variable: a file or folder whose weights take the place of the shipped large ones (`benchmark` sets it for its processes)."""
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def shipped(size: str = "large") -> dict[str, Served]:
     """The models with the weights that every implementation serves: all five, as they come with the package (`training.py`).
 
@@ -67,7 +71,7 @@ def shipped(size: str = "large") -> dict[str, Served]:
     not there is a BadWeights that says so.
     """
     if size not in SIZES:
-        raise ValueError(f"model_size: expected {' or '.join(SIZES)}, found {size!r}")
+        raise ValueError(f"model_size: expected {', '.join(SIZES)}, found {size!r}")
     path, models = SIZES[size]
     instead = os.environ.get(INSTEAD) if size == "large" else None
     return served(instead or path, models)

@@ -222,7 +222,7 @@ def _effects(component: str) -> tuple[Effect, ...]:
         *narrower,
         Effect("batch", (1, 512), "offline-1024", "time"),
         Effect("threads", (1, 2), "offline-1024", "processes"),
-        Effect("model_size", ("large", "small"), "frame", "output"),
+        *(Effect("model_size", ("large", smaller), "frame", "output") for smaller in ("medium", "small")),
     )
 
 

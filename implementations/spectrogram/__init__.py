@@ -5,12 +5,13 @@ from __future__ import annotations
 import atexit
 import importlib
 import sys
-import warnings
 from contextlib import ExitStack
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from implementations._backends import Backends
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,44 +64,17 @@ def log_spectrogram(
 
         result = log_spectrogram(signals.detach().numpy(), sample_rate, backend=backend, threads=threads, precision=precision)
         return torch.from_numpy(result)
-    return _loaded(_fastest() if backend == "auto" else _usable(backend), threads, precision)(signals, sample_rate)
+    return _loaded(BACKENDS.chosen(backend), threads, precision)(signals, sample_rate)
 
 
 def backends() -> dict[str, str | None]:
     """Every backend by name: None where it works and agrees with the reference here, else the reason. Imports all that are installed."""
-    return {name: _problem(name) for name in _HOMES}
+    return BACKENDS.problems()
 
 
-@lru_cache(maxsize=1)
-def _fastest() -> str:
-    for name in FASTEST_FIRST:
-        reason = _problem(name)
-        if reason is None:
-            return name
-        if "not installed" not in reason:
-            warnings.warn(f"spectrogram: {name} is passed over: {reason}", RuntimeWarning, stacklevel=4)
-    raise RuntimeError("spectrogram: no backend works here: " + "; ".join(f"{name}: {_problem(name)}" for name in FASTEST_FIRST))
-
-
-def _usable(name: str) -> str:
-    if name not in _HOMES:
-        raise ValueError(f"spectrogram: backend: expected auto or one of {', '.join(_HOMES)}, found {name!r}")
-    reason = _problem(name)
-    if reason:
-        raise RuntimeError(f"spectrogram: backend {name} does not work here: {reason}")
-    return name
-
-
-@lru_cache(maxsize=len(_HOMES))
-def _problem(name: str) -> str | None:
-    try:
-        implementation = _implementation(name)
-        run = _loaded(name, None, None if implementation.plain else "float32")
-        difference = _difference(run)
-    except ImportError as error:
-        return f"not installed: {error}"
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
+def _compare(name: str) -> str | None:
+    implementation = _implementation(name)
+    difference = _difference(_loaded(name, None, None if implementation.plain else "float32"))
     allowed = 1e-6 if implementation.plain else _bound(implementation)
     return None if difference <= allowed else f"differs from the reference by {difference:.2g} (allowed {allowed:g})"
 
@@ -144,6 +118,9 @@ def _implementation(name: str) -> Implementation:
 
 def _bound(implementation: Implementation) -> float:
     return implementation.variants[0].parity["spectrogram"].metric.at_most or 0.0  # of the only variant: float32
+
+
+BACKENDS = Backends("spectrogram", tuple(_HOMES), FASTEST_FIRST, _compare)
 
 
 def _kind(signals: Any) -> str:

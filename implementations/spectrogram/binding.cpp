@@ -5,52 +5,19 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/vector.h>
 
-#include <unistd.h>
-
 #include <atomic>
 #include <cmath>
 #include <memory>
-#include <mutex>
 
-#include "dispatch.hpp"
+#include "by_level.hpp"
 #include "plan.hpp"
-#include "threads.hpp"
+#include "pool.hpp"
 
 namespace nb = nanobind;
 
-#define DECLARE(name) \
-    namespace name { extern const Level level; }
-#ifdef HAS_LEVEL_baseline
-DECLARE(baseline)
-#endif
-#ifdef HAS_LEVEL_avx2
-DECLARE(avx2)
-#endif
-#ifdef HAS_LEVEL_avx512
-DECLARE(avx512)
-#endif
-#ifdef HAS_LEVEL_neon
-DECLARE(neon)
-#endif
+TABLE_BY_LEVEL(level_named, Level, level)
 
 namespace {
-
-const Level& level_named(const std::string& wanted) {
-    const std::string name = dispatch::choose(wanted);
-    for (const Level* level : {
-#ifdef HAS_LEVEL_avx512
-             &avx512::level,
-#endif
-#ifdef HAS_LEVEL_avx2
-             &avx2::level,
-#endif
-#ifdef HAS_LEVEL_neon
-             &neon::level,
-#endif
-             &baseline::level})
-        if (name == level->name) return *level;
-    throw std::invalid_argument("level: '" + name + "' is not compiled in");
-}
 
 using Window = nb::ndarray<const double, nb::shape<2048>, nb::c_contig, nb::device::cpu>;
 using Filterbank = nb::ndarray<const float, nb::shape<1024, -1>, nb::c_contig, nb::device::cpu>;
@@ -59,28 +26,13 @@ std::shared_ptr<plan::Plan> make_plan(Window window, Filterbank filterbank, doub
     return std::make_shared<plan::Plan>(level_named(level), hop, window.data(), filterbank.data(), static_cast<int32_t>(filterbank.shape(1)));
 }
 
-// One pool for the process, remade when a call asks for another number of threads; calls take turns. It is never destroyed: a process
-// that ends has no use for joining sleeping threads, and a forked child, which has none of them, could not.
 bool compute(const plan::Plan& plan, const Job& job, int threads) {
-    static std::mutex turn;
-    static ThreadPool* pool = nullptr;
-    static pid_t owner = 0;
-    const std::lock_guard<std::mutex> lock(turn);
-    if (owner != getpid()) {
-        pool = nullptr;
-        owner = getpid();
-    }
-    if (!pool || pool->threads() != threads) {
-        delete pool;
-        pool = nullptr;
-        pool = new ThreadPool(threads);
-    }
     const Level& level = *plan.level;
     const int64_t blocks = (job.frames + level.frames - 1) / level.frames;
     const int64_t chunk = std::max<int64_t>(1, std::min<int64_t>(64 / level.frames, blocks * job.stems / (threads * 4)));
     const int64_t chunks = (blocks + chunk - 1) / chunk;
     std::atomic<bool> finite{true};
-    pool->run(static_cast<int>(chunks * job.stems), [&](int i) {
+    in_threads(threads, static_cast<int>(chunks * job.stems), [&](int i) {
         const int64_t stem = i / chunks, first = i % chunks * chunk;
         if (!level.run(plan.tables, job, stem, first, std::min(first + chunk, blocks))) finite = false;
     });

@@ -191,11 +191,8 @@ void log10_1p_all(const float* in, float* out, int64_t count) {
     }
 }
 
-#define TEXT(x) #x
-#define NAME(x) TEXT(x)
-
 }  // namespace
 
-extern const Level level = {NAME(LEVEL), kFrames, run, log10_1p_all};
+extern const Level level = {kFrames, run, log10_1p_all};
 
 }  // namespace LEVEL

@@ -33,7 +33,6 @@ struct Job {
 // `run` computes blocks first .. last - 1, of `frames` frames each, of one stem. False: it met a NaN, an infinity, or a magnitude
 // whose square overflows a float.
 struct Level {
-    const char* name;
     int frames;
     bool (*run)(const Tables& tables, const Job& job, int64_t stem, int64_t first, int64_t last);
     void (*log10_1p)(const float* in, float* out, int64_t count);  // the logarithm alone, so that its error can be measured

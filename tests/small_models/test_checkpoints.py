@@ -81,8 +81,8 @@ def test_the_students_ship_too_and_other_sizes_do_not():
         assert (model.inputs, model.outputs) == (MODELS[name].inputs, MODELS[name].outputs)
         assert weights.keys() == model.shapes().keys()
     assert 8 * sum(model.parameters() for model, _ in small.values()) < sum(model.parameters() for model in MODELS.values())
-    with pytest.raises(ValueError, match="model_size: expected large or small, found 'medium'"):
-        checkpoints.shipped("medium")
+    with pytest.raises(ValueError, match="model_size: expected large, medium, small, found 'huge'"):
+        checkpoints.shipped("huge")
 
 
 def test_other_weights_can_take_the_place_of_the_shipped_ones(monkeypatch):

@@ -1,5 +1,7 @@
 """The way in for users: what comes out, which backend is taken, other checkpoints, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small_models_rows import golden_file, goldens
@@ -68,13 +70,9 @@ def test_a_wrong_backend_is_passed_over_with_a_warning(monkeypatch):
         run = real(name, *arguments)
         return (lambda inputs: {key: 1.01 * output for key, output in run(inputs).items()}) if name == "numpy_packed" else run
 
-    for cached in (small_models._fastest, small_models._problem):
-        cached.cache_clear()
     monkeypatch.setattr(small_models, "_loaded", loaded)
-    monkeypatch.setattr(small_models, "FASTEST_FIRST", ("numpy_packed", "reference"))
+    monkeypatch.setattr(small_models, "BACKENDS", replace(small_models.BACKENDS, fastest_first=("numpy_packed", "reference")))
     with pytest.warns(RuntimeWarning, match="numpy_packed is passed over: emotion_recognizer differs from the reference by"):
         assert np.abs(music_models(FRAMES)["emotion_recognizer"]).max() > 0
     with pytest.raises(RuntimeError, match=r"backend numpy_packed does not work here: .*differs"):
         music_models(FRAMES, backend="numpy_packed")
-    for cached in (small_models._fastest, small_models._problem):
-        cached.cache_clear()

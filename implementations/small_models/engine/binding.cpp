@@ -71,10 +71,10 @@ NB_MODULE(_native, m) {
     m.def(
         "activate",
         [](int activation, nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu> values, const std::string& level) {
-            const small_models::Level* found = small_models::level_named(level);
-            if (!found || activation < 0 || activation > 3 || values.shape(0) % 16)
-                throw std::invalid_argument("activate: expected a known activation and level, and a multiple of 16 values");
-            found->activate(static_cast<small_models::Activation>(activation), values.data(), static_cast<int32_t>(values.shape(0)));
+            const small_models::Level& found = small_models::level_named(level);
+            if (activation < 0 || activation > 3 || values.shape(0) % 16)
+                throw std::invalid_argument("activate: expected a known activation, and a multiple of 16 values");
+            found.activate(static_cast<small_models::Activation>(activation), values.data(), static_cast<int32_t>(values.shape(0)));
         },
         nb::arg("activation"), nb::arg("values").noconvert(), nb::arg("level"), "One activation in place, as the kernels compute it.");
 }

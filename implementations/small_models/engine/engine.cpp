@@ -5,7 +5,6 @@
 #include <new>
 
 #include "arena.hpp"
-#include "dispatch.hpp"
 #include "levels.hpp"
 
 namespace small_models {
@@ -54,8 +53,11 @@ sm_status create(const uint8_t* bytes, size_t size, const sm_options& options, s
         for (const auto& layer : model.layers)
             if (layer.recurrent && stateful && !packed.stateful) return SM_NO_STATE;
     auto engine = std::make_unique<sm_engine>();
-    engine->level = level_named(options.level ? options.level : "auto");
-    if (!engine->level) return SM_NO_LEVEL;
+    try {
+        engine->level = &level_named(options.level ? options.level : "auto");
+    } catch (const std::invalid_argument&) {
+        return SM_NO_LEVEL;
+    }
     // Rounded inputs cost 3 dB, which a state hands on from frame to frame.
     const bool dots = packed.precision == Precision::bfloat16 && engine->level->bfloat16_dots && !stateful;
     const Target target{engine->level, dots ? Precision::bfloat16_dots : packed.precision, stateful, batch};

@@ -13,7 +13,7 @@ namespace small_models::LEVEL {
 
 namespace {
 
-#if defined(WIDE_512) || defined(__aarch64__)
+#if LEVEL_BYTES == 64 || defined(__aarch64__)
 constexpr int kTile = 3;  // frames whose sums stay in registers: 3 * kPanel of 32
 #else
 constexpr int kTile = 2;  // of 16

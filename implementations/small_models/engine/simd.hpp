@@ -5,30 +5,22 @@
 #include <cstdint>
 #include <cstring>
 
+#include "width.hpp"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif
 
-#if defined(LEVEL_avx512) || defined(LEVEL_avx512_vnni) || defined(LEVEL_avx512_bf16)
-#define WIDE_512 1
-#elif defined(LEVEL_avx2)
-#define WIDE_256 1
-#endif
-
 namespace small_models::LEVEL {
 
-#if defined(WIDE_512)
-constexpr int kBytes = 64, kPanel = 8;
-#elif defined(WIDE_256)
-constexpr int kBytes = 32, kPanel = 4;
-#elif defined(__aarch64__)
-constexpr int kBytes = 16, kPanel = 8;
+constexpr int kBytes = LEVEL_BYTES, kLanes = kBytes / 4;
+#if LEVEL_BYTES == 64 || defined(__aarch64__)
+constexpr int kPanel = 8;  // of 32 registers
 #else
-constexpr int kBytes = 16, kPanel = 4;
+constexpr int kPanel = 4;  // of 16
 #endif
-constexpr int kLanes = kBytes / 4;
 
 typedef float F __attribute__((vector_size(kBytes)));
 typedef int32_t I __attribute__((vector_size(kBytes)));
@@ -42,13 +34,13 @@ template <class V> inline void store(void* to, V v) { std::memcpy(to, &v, sizeof
 inline F same(float value) { return value - F{}; }
 inline F pick(I mask, F yes, F no) { return (F)((mask & (I)yes) | (~mask & (I)no)); }
 
-#if defined(WIDE_512)
+#if LEVEL_BYTES == 64
 inline F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 inline F least(F a, F b) { return _mm512_min_ps(a, b); }  // of NaN in b: NaN
 inline F most(F a, F b) { return _mm512_max_ps(a, b); }
 inline I rounded(F a) { return (I)_mm512_cvtps_epi32(a); }
 inline F to_float(I a) { return _mm512_cvtepi32_ps((__m512i)a); }
-#elif defined(WIDE_256)
+#elif LEVEL_BYTES == 32
 inline F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
 inline F least(F a, F b) { return _mm256_min_ps(a, b); }
 inline F most(F a, F b) { return _mm256_max_ps(a, b); }

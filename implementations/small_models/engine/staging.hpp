@@ -50,7 +50,7 @@ template <class W> inline void stage(float* from, int32_t count, uint8_t* to, fl
         for (int32_t i = 0; i < padded; i += kLanes) {
             const I number = rounded((load<F>(from + i) - lowest) * scale);
             if constexpr (sizeof(typename W::Word) == 4) {
-#if defined(WIDE_512)
+#if LEVEL_BYTES == 64
                 _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), _mm512_cvtusepi32_epi8((__m512i)number));
 #endif
             } else {

@@ -28,11 +28,11 @@ struct Int24 {
     using Spread = F;
     using Sum = F;
     static Taken take(const uint8_t* weights) {
-#if defined(WIDE_512)
+#if LEVEL_BYTES == 64
         const __m512i quarters = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11), _mm512_loadu_si512(weights));
         const __m512i places = _mm512_broadcast_i32x4(_mm_setr_epi8(-1, 0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11));
         return _mm512_cvtepi32_ps(_mm512_shuffle_epi8(quarters, places));
-#elif defined(WIDE_256)
+#elif LEVEL_BYTES == 32
         const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights))),
                                                      _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 12)), 1);
         const __m256i places = _mm256_broadcastsi128_si256(_mm_setr_epi8(-1, 0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11));
@@ -59,9 +59,9 @@ struct Float16 {
     using Spread = F;
     using Sum = F;
     static Taken take(const uint8_t* weights) {
-#if defined(WIDE_512)
+#if LEVEL_BYTES == 64
         return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights)));
-#elif defined(WIDE_256)
+#elif LEVEL_BYTES == 32
         return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights)));
 #elif defined(__aarch64__)
         return (F)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const uint16_t*>(weights))));
@@ -141,13 +141,13 @@ struct Int8 {
         typedef int64_t L __attribute__((vector_size(kBytes)));
         return (S)(word - L{});
     }
-#if defined(WIDE_512)
+#if LEVEL_BYTES == 64
     static Taken take(const uint8_t* weights) {
         const auto* from = reinterpret_cast<const __m256i*>(weights);
         return {(S)_mm512_cvtepi8_epi16(_mm256_loadu_si256(from)), (S)_mm512_cvtepi8_epi16(_mm256_loadu_si256(from + 1))};
     }
     static I pairs(S a, S b) { return (I)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
-#elif defined(WIDE_256)
+#elif LEVEL_BYTES == 32
     static Taken take(const uint8_t* weights) {
         const auto* from = reinterpret_cast<const __m128i*>(weights);
         return {(S)_mm256_cvtepi8_epi16(_mm_loadu_si128(from)), (S)_mm256_cvtepi8_epi16(_mm_loadu_si128(from + 1))};

@@ -40,6 +40,7 @@ COMPONENT = Component(
     work=lambda inputs: Work(operations=inputs["x"].size * np.log2(inputs["x"].size), bytes=2.0 * inputs["x"].nbytes),
     effects=(
         Effect("threads", (1, 3), "tiny", "processes"),
+        Effect("workers", (1, 3), "tiny", "processes"),
         Effect("precision", ("float64", "float32"), "tiny", "output"),
         Effect("batch", (1, 2), "tiny", "error"),
         Effect("longest_audio", (1e-3, 1.0), "tiny", "produced"),

@@ -1,0 +1,1 @@
+"""Sample rate conversion, as a plugin for audio-perf-harness."""

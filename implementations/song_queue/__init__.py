@@ -1,0 +1,1 @@
+"""The features of several songs at once, as the workers of a service compute them."""
