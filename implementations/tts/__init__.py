@@ -1,0 +1,1 @@
+"""Text to speech: text front end, acoustic model, vocoder, and their chain."""
