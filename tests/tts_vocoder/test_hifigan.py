@@ -128,7 +128,7 @@ def test_random_weights_keep_the_signal_alive():
             layer.register_forward_hook(lambda _, __, output, name=name: deviations.__setitem__(name, float(output.std())))
     made(torch.randn(1, 80, 16, generator=random))
     assert deviations
-    assert all(0.5 < deviation < 2.0 for deviation in deviations.values()), deviations
+    assert all(0.2 < deviation < 2.0 for deviation in deviations.values()), deviations
     other = random_weights(shapes.V3, seed=1)
     assert not np.array_equal(other["conv_pre.weight"], random_weights(shapes.V3)["conv_pre.weight"])
 

@@ -156,24 +156,26 @@ def folded(shape: Shape, state: Mapping[str, np.ndarray], where: str = "weights"
 
 @lru_cache(maxsize=4)
 def random_weights(shape: Shape, seed: int = 0) -> dict[str, np.ndarray]:
-    """Reproducible normal weights, each layer scaled so that what leaves it has unit standard deviation. Do not write to them.
+    """Reproducible normal weights, each layer scaled to a standard deviation of what leaves it. Do not write to them.
 
-    With PyTorch's initial weights the signal dies on its way, and a ratio of signal to noise says nothing.
+    It is 1, half of that where a residual is added, so that the sum stays near 1, and 0.3 for the wave. With PyTorch's initial weights the
+    signal dies on its way, and a ratio of signal to noise says nothing.
     """
     random = torch.Generator().manual_seed(seed)
     made = Generator(shape).eval().requires_grad_(False)
-    for layer in _layers(made).values():
+    deviations = {layer: _deviation(name) for name, layer in _layers(made).items()}
+    for layer in deviations:
         layer.weight.normal_(generator=random)
         layer.bias.normal_(generator=random).mul_(0.1)
 
     def rescale(layer: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
         bias = layer.bias[:, None]
         # Three digits: the same weights for any number of threads, whose sums differ in the eighth.
-        scale = 1.0 / float(f"{float((output - bias).std()):.3g}")
+        scale = deviations[layer] / float(f"{float((output - bias).std()):.3g}")
         layer.weight.mul_(scale)
         return (output - bias) * scale + bias
 
-    hooks = [layer.register_forward_hook(rescale) for layer in _layers(made).values()]
+    hooks = [layer.register_forward_hook(rescale) for layer in deviations]
     made(torch.randn(1, shape.mels, 8, generator=random))
     for hook in hooks:
         hook.remove()
@@ -187,6 +189,12 @@ def weights_of(name: str) -> dict[str, np.ndarray]:
     if len(files) > 1:
         raise BadCheckpoint(f"{folder}: expected one checkpoint of {name}, found {', '.join(path.name for path in files)}")
     return load(files[0], SHAPES[name]) if files else random_weights(SHAPES[name])
+
+
+def _deviation(layer: str) -> float:
+    if layer == "conv_post":
+        return 0.3
+    return 0.5 if ".convs2." in layer or ".convs." in layer else 1.0
 
 
 def _layers(made: nn.Module) -> dict[str, nn.Module]:
