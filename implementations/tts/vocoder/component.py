@@ -114,7 +114,7 @@ COMPONENT = Component(
     strategy=strategy,
     work=work,
     effects=(
-        Effect("precision", ("float32", "bfloat16"), "quick", "output"),
+        *(Effect("precision", ("float32", precision), "quick", "output") for precision in ("bfloat16", "int16", "int8")),
         Effect("threads", (1, 2), "sentence-5s-v2", "processes"),
     ),
     description="HiFi-GAN V1, V2, V3 and V1 at 48 kHz: mel spectrogram to wave",

@@ -65,6 +65,6 @@ def implementation(name: str, role: Role, make: Make, *, precisions: tuple[str, 
         name=name,
         role=role,
         load=partial(_load, make=make, precisions=precisions, name=name),
-        settings=("threads", "precision"),
+        settings=("threads", "precision") if len(precisions) > 1 else ("threads",),
         **options,
     )
