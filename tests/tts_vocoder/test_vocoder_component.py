@@ -71,7 +71,7 @@ def test_work_is_that_of_minimal_filtering():
         ({"mel": [1.0]}, TypeError, "expected a float32 array, found list"),
         ({"mel": mel("v2", 3).T}, ValueError, r"expected shape \(frames, 80\), found \(80, 3\); frames come first"),
         ({"mel": mel("v2", 3) * np.float32(np.inf)}, ValueError, "expected finite values, found .*inf at frame 0, band 0"),
-        ({"vocoder": "v4"}, ValueError, "expected v1, v2, v3, v1-48khz, found 'v4'"),
+        ({"vocoder": "v4"}, ValueError, "expected v1, v2, v3, shipped, v1-48khz, found 'v4'"),
     ],
 )
 def test_bad_input_is_refused(change, error, message):
