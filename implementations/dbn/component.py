@@ -75,9 +75,7 @@ def _spike(probability: np.ndarray, seconds: float, height: float, fps: float) -
     probability[near] = np.maximum(probability[near], height / (1.0 + squared * squared))
 
 
-def song(
-    name: str, *, seconds: float, fps: float = 100, settings: Inputs = ALL_IN_ONE, quick: bool = False, thorough: str = ""
-) -> Case:
+def song(name: str, *, seconds: float, fps: float = 100, settings: Inputs = ALL_IN_ONE, quick: bool = False, thorough: str = "") -> Case:
     """Activations prepared as all-in-one prepares them, and the processor's parameters."""
 
     def make(seed: int) -> Inputs:

@@ -54,7 +54,7 @@ def running_medians(padded: Any, least: Operation, most: Operation) -> list[Any]
         for window, new in ((first, first + half - 1), (first + half, first + 2 * REACH + 1)):
             more = sort(rows[new : new + half])
             kept = sort_bitonic([most(a, b) for a, b in zip(candidates[:half], more[::-1], strict=True)])
-            kept = sort_bitonic([least(a, b) for a, b in zip(kept, candidates[:half - 1 : -1], strict=True)])
+            kept = sort_bitonic([least(a, b) for a, b in zip(kept, candidates[: half - 1 : -1], strict=True)])
             descend(kept, window)
 
     descend(sort(rows[TILE - 1 : 2 * REACH + 1]), 0)

@@ -73,9 +73,7 @@ class Model:
         return sum(int(np.prod(shape)) for shape in self.shapes().values())
 
 
-EMOTION_RECOGNIZER = Model(
-    "emotion_recognizer", (Dense(128, 512, "tanh"), Dense(512, 256, "tanh"), LSTM(256, 128), Dense(128, 64, "tanh"))
-)
+EMOTION_RECOGNIZER = Model("emotion_recognizer", (Dense(128, 512, "tanh"), Dense(512, 256, "tanh"), LSTM(256, 128), Dense(128, 64, "tanh")))
 MELODY_TRANSFORMER = Model(
     "melody_transformer", (Dense(64, 256, "relu"), LSTM(256, 256), Dense(256, 256, "relu"), Dense(256, 128, "sigmoid"))
 )

@@ -1,0 +1,1 @@
+"""The acoustic model: phonemes to a mel spectrogram."""

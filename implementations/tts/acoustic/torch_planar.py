@@ -1,0 +1,30 @@
+"""PyTorch with the PostNet's norms folded and convolutions channels-last; bfloat16 behind the decisions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.component import Requires
+from implementations.tts.acoustic.component import BFLOAT16
+from implementations.tts.acoustic.serving import Speak, implementation
+
+if TYPE_CHECKING:
+    from harness.settings import Settings
+    from implementations.tts.acoustic.fastspeech2 import FastSpeech2
+
+
+def _make(model: FastSpeech2, settings: Settings) -> Speak:
+    from implementations.tts.acoustic.planar import planar
+
+    return planar(model, settings.precision or "float32")
+
+
+IMPLEMENTATION = implementation(
+    "torch_planar",
+    "optimized",
+    _make,
+    precisions=("float32", "bfloat16"),
+    requires=Requires(packages=("torch",)),
+    variants=(BFLOAT16,),
+    description="PyTorch, norms folded, channels last",
+)

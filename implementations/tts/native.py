@@ -1,0 +1,94 @@
+"""The native vocoder behind PyTorch's acoustic model: float32; the vocoder in int16; or that with the acoustic convolutions in int8."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.component import Approximate, Metric, Requires, Variant
+from implementations.tts.serving import implementation
+
+if TYPE_CHECKING:
+    from harness.settings import Settings
+    from implementations.tts.chain import Engine
+    from implementations.tts.text.lexicon import Lexicon
+    from implementations.tts.voices import Voice
+
+INT16 = Variant(
+    {"precision": "int16"}, {"wave": Approximate(Metric("snr_db", at_least=38.0), "the vocoder's products are of 16-bit integers")}
+)
+INT8 = Variant(
+    {"precision": "int8"},
+    {
+        "wave": Approximate(
+            Metric("snr_db", at_least=22.0),
+            "convolutions behind the acoustic model's decisions in int8, products of the vocoder in 16-bit integers",
+        )
+    },
+)
+
+
+def _make(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
+    from implementations.tts.acoustic.planar import planar
+    from implementations.tts.acoustic.quantized import quantized
+    from implementations.tts.acoustic.serving import model_of
+    from implementations.tts.chain import Engine
+    from implementations.tts.vocoder.hifigan import weights_of
+    from implementations.tts.vocoder.native import Vocoder
+
+    precision, model = settings.precision or "float32", model_of(voice.configuration)
+    vocoder = Vocoder(
+        voice.shape, weights_of(voice.vocoder), precision="int16" if precision == "int8" else precision, threads=settings.threads
+    )
+
+    def vocode(mels: np.ndarray) -> np.ndarray:
+        return np.stack([vocoder(mel) for mel in mels])
+
+    return Engine(voice.configuration, voice.shape, quantized(model) if precision == "int8" else planar(model), vocode, lexicon)
+
+
+_NATIVE = Requires(packages=("torch",), native="implementations.tts.vocoder._native")
+_VNNI = replace(_NATIVE, cpu_flags=("avx512_vnni",))
+
+IMPLEMENTATION = implementation(
+    "native",
+    "optimized",
+    _make,
+    precisions=("float32", "int16"),
+    requires=_NATIVE,
+    variants=(INT16,),
+    description="PyTorch's acoustic model and the native vocoder",
+)
+STREAMING = implementation(
+    "native_streaming",
+    "optimized",
+    _make,
+    precisions=("float32", "int16"),
+    streamed=True,
+    requires=_NATIVE,
+    variants=(INT16,),
+    description="the same in growing chunks, the first after 8 mel frames",
+)
+QUANTIZED = implementation(
+    "quantized",
+    "optimized",
+    _make,
+    precisions=("int8",),
+    requires=_VNNI,
+    variants=(INT8,),
+    plain=False,
+    description="PyTorch's acoustic model with int8 convolutions, and the native vocoder in int16",
+)
+QUANTIZED_STREAMING = implementation(
+    "quantized_streaming",
+    "optimized",
+    _make,
+    precisions=("int8",),
+    streamed=True,
+    requires=_VNNI,
+    variants=(INT8,),
+    plain=False,
+    description="the same in growing chunks, the first after 8 mel frames",
+)

@@ -1,0 +1,1 @@
+"""HiFi-GAN vocoders: mel spectrogram in, wave out (`hifigan.py` is the model, `component.py` what is measured)."""

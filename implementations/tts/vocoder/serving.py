@@ -1,0 +1,70 @@
+"""From a way to run one generator to an implementation of the component: inputs checked, each vocoder made at its first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.component import Implementation, Inputs, Outputs, Role, Run
+from implementations.tts.vocoder.component import check_inputs
+from implementations.tts.vocoder.shapes import SHAPES, Shape
+
+if TYPE_CHECKING:
+    from harness.settings import Settings
+    from implementations.tts.vocoder.hifigan import Weights
+
+Vocode = Callable[[np.ndarray], np.ndarray | Iterator[np.ndarray]]
+"""(frames, mels) float32 to (samples,) float32, or to chunks of it; at least one frame."""
+
+Make = Callable[[Shape, "Weights", "Settings"], Vocode]
+"""A generator made ready to run."""
+
+
+@contextmanager
+def _load(settings: Settings, *, make: Make, precisions: tuple[str, ...], name: str) -> Iterator[Run]:
+    from implementations.tts.vocoder.hifigan import weights_of
+
+    if settings.precision not in (None, *precisions):
+        raise ValueError(f"tts_vocoder.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
+    made: dict[str, Vocode] = {}
+
+    def run(inputs: Inputs) -> Outputs | Iterator[Outputs]:
+        mel, vocoder = check_inputs(inputs)
+        if not len(mel):
+            return {"wave": np.empty(0, np.float32)}
+        if vocoder not in made:
+            made[vocoder] = make(SHAPES[vocoder], weights_of(vocoder), settings)
+        wave = made[vocoder](mel)
+        return {"wave": wave} if isinstance(wave, np.ndarray) else ({"wave": chunk} for chunk in wave)
+
+    with threads(settings.threads):
+        yield run
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """PyTorch's, as many as asked for."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def implementation(name: str, role: Role, make: Make, *, precisions: tuple[str, ...] = ("float32",), **options: Any) -> Implementation:
+    """precisions: that it can compute in, the default first; each but that is expected to have a variant."""
+    return Implementation(
+        component="tts_vocoder",
+        name=name,
+        role=role,
+        load=partial(_load, make=make, precisions=precisions, name=name),
+        settings=("threads", "precision") if len(precisions) > 1 else ("threads",),
+        **options,
+    )

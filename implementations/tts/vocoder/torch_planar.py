@@ -1,0 +1,91 @@
+"""PyTorch with weight norm folded and the wave as a picture of one row: oneDNN's channels-last kernels are for two dimensions only."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.component import Requires
+from implementations.tts.vocoder.component import BFLOAT16
+from implementations.tts.vocoder.serving import Vocode, implementation
+from implementations.tts.vocoder.streaming import chunks
+
+if TYPE_CHECKING:
+    from harness.settings import Settings
+    from implementations.tts.vocoder.hifigan import Generator, Weights
+    from implementations.tts.vocoder.shapes import Shape
+
+
+def planar(made: Generator) -> Generator:
+    """The same generator for mel (batch, mels, 1, frames), with wave (batch, 1, 1, samples)."""
+    from torch import nn
+
+    made = copy.deepcopy(made)
+    for parent in list(made.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, nn.ConvTranspose1d):
+                shape = (layer.in_channels, layer.out_channels, (1, *layer.kernel_size))
+                flat: nn.Module = nn.ConvTranspose2d(*shape, stride=(1, *layer.stride), padding=(0, *layer.padding))
+            elif isinstance(layer, nn.Conv1d):
+                shape = (layer.in_channels, layer.out_channels, (1, *layer.kernel_size))
+                flat = nn.Conv2d(*shape, dilation=(1, *layer.dilation), padding=(0, *layer.padding))
+            else:
+                continue
+            flat.load_state_dict({"weight": layer.weight[:, :, None], "bias": layer.bias})
+            setattr(parent, name, flat)
+    return made.eval().requires_grad_(False)
+
+
+def vocoder(shape: Shape, weights: Weights, *, precision: str = "float32") -> Vocode:
+    """mel (frames, mels) -> wave (samples,), both float32; precision "bfloat16": weights, and all that passes between layers."""
+    import torch
+
+    from implementations.tts.vocoder.hifigan import generator
+
+    dtype = getattr(torch, precision)
+    made = planar(generator(shape, weights)).to(dtype=dtype, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def vocode(mel: np.ndarray) -> np.ndarray:
+        picture = torch.from_numpy(mel)[None, None].to(dtype).permute(0, 3, 1, 2)  # its memory is (frames, mels): channels last
+        wave: np.ndarray = made(picture)[0, 0, 0].float().numpy()
+        return wave
+
+    return vocode
+
+
+def _whole(shape: Shape, weights: Weights, settings: Settings) -> Vocode:
+    return vocoder(shape, weights, precision=settings.precision or "float32")
+
+
+def _streamed(shape: Shape, weights: Weights, settings: Settings) -> Vocode:
+    vocode = vocoder(shape, weights, precision=settings.precision or "float32")
+
+    def stream(mel: np.ndarray) -> Iterator[np.ndarray]:
+        for chunk in chunks(len(mel), shape):
+            yield np.asarray(vocode(mel[chunk.mel]))[chunk.wave]
+
+    return stream
+
+
+IMPLEMENTATION = implementation(
+    "torch_planar",
+    "optimized",
+    _whole,
+    precisions=("float32", "bfloat16"),
+    requires=Requires(packages=("torch",)),
+    variants=(BFLOAT16,),
+    description="PyTorch, weight norm folded, channels last",
+)
+STREAMING = implementation(
+    "torch_streaming",
+    "optimized",
+    _streamed,
+    precisions=("float32", "bfloat16"),
+    requires=Requires(packages=("torch",)),
+    variants=(BFLOAT16,),
+    description="the same in growing chunks, each with the context that makes it exact",
+)
