@@ -20,7 +20,7 @@ def log_mel(wave: np.ndarray) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
     magnitudes = np.sqrt(np.square(np.abs(np.fft.rfft(frames * window))) + 1e-9)
-    return np.log(np.maximum(magnitudes @ bands().T, 1e-5)).astype(np.float32)
+    return np.asarray(np.log(np.maximum(magnitudes @ bands().T, 1e-5)), np.float32)
 
 
 @lru_cache(maxsize=1)

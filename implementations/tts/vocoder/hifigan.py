@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.functional import leaky_relu
 from torch.nn.utils.parametrizations import weight_norm
 
+from implementations.tts import checkpoints
 from implementations.tts.vocoder.shapes import SHAPES, Shape
 
 Weights = Mapping[str, np.ndarray]
@@ -183,11 +184,14 @@ def random_weights(shape: Shape, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def weights_of(name: str) -> dict[str, np.ndarray]:
-    """What every implementation serves for a vocoder of `SHAPES`: random weights, or the file of its name in the folder `INSTEAD`."""
+    """What every implementation serves for a vocoder of `SHAPES`: random weights, of "shipped" the trained ones, or the file of its name in
+    the folder `INSTEAD`."""
     folder = os.environ.get(INSTEAD)
     files = sorted(path for path in Path(folder).iterdir() if path.stem == name) if folder else []
     if len(files) > 1:
         raise BadCheckpoint(f"{folder}: expected one checkpoint of {name}, found {', '.join(path.name for path in files)}")
+    if not files and name == "shipped":
+        files = [checkpoints.FOLDER / checkpoints.VOCODER]
     return load(files[0], SHAPES[name]) if files else random_weights(SHAPES[name])
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Requires
+from implementations.tts.quality import proxies
 from implementations.tts.vocoder.component import check_mel, precision_variant
 from implementations.tts.vocoder.serving import Vocode, implementation
 from implementations.tts.vocoder.shapes import Shape
@@ -25,7 +26,10 @@ MOST_FRAMES = 2048
 LONG = 1984
 
 INT16 = precision_variant(
-    "int16", 40.0, "products of 16-bit integers, about 13 bits of each used, with scales per point, output channel and block of time"
+    "int16",
+    40.0,
+    "products of 16-bit integers, about 13 bits of each used, with scales per point, output channel and block of time",
+    also=proxies(),
 )
 
 
