@@ -90,13 +90,14 @@ class Generator(nn.Module):
         for i in range(len(self.ups)):
             x = self.stage(i, x)
         # Upstream leaves out the slope here: it is PyTorch's 0.01, not 0.1.
-        return torch.tanh(self.conv_post(leaky_relu(x)))
+        wave: torch.Tensor = torch.tanh(self.conv_post(leaky_relu(x)))
+        return wave
 
     def stage(self, i: int, x: torch.Tensor) -> torch.Tensor:
         """(batch, channels, steps) -> (batch, channels / 2, steps * rate): upsampling i, and the mean of its residual blocks."""
         x = self.ups[i](leaky_relu(x, 0.1))
         blocks = len(self.shape.block_kernels)
-        total = self.resblocks[i * blocks](x)
+        total: torch.Tensor = self.resblocks[i * blocks](x)
         for j in range(1, blocks):
             total = total + self.resblocks[i * blocks + j](x)
         return total / blocks
@@ -166,14 +167,14 @@ def random_weights(shape: Shape, seed: int = 0) -> dict[str, np.ndarray]:
     made = Generator(shape).eval().requires_grad_(False)
     deviations = {layer: _deviation(name) for name, layer in _layers(made).items()}
     for layer in deviations:
-        layer.weight.normal_(generator=random)
-        layer.bias.normal_(generator=random).mul_(0.1)
+        layer.get_parameter("weight").normal_(generator=random)
+        layer.get_parameter("bias").normal_(generator=random).mul_(0.1)
 
     def rescale(layer: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
-        bias = layer.bias[:, None]
+        bias = layer.get_parameter("bias")[:, None]
         # Three digits: the same weights for any number of threads, whose sums differ in the eighth.
         scale = deviations[layer] / float(f"{float((output - bias).std()):.3g}")
-        layer.weight.mul_(scale)
+        layer.get_parameter("weight").mul_(scale)
         return (output - bias) * scale + bias
 
     hooks = [layer.register_forward_hook(rescale) for layer in deviations]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,15 +26,15 @@ def planar(made: Generator) -> Generator:
     made = copy.deepcopy(made)
     for parent in list(made.modules()):
         for name, layer in list(parent.named_children()):
-            if isinstance(layer, nn.ConvTranspose1d):
-                shape = (layer.in_channels, layer.out_channels, (1, *layer.kernel_size))
-                flat: nn.Module = nn.ConvTranspose2d(*shape, stride=(1, *layer.stride), padding=(0, *layer.padding))
-            elif isinstance(layer, nn.Conv1d):
-                shape = (layer.in_channels, layer.out_channels, (1, *layer.kernel_size))
-                flat = nn.Conv2d(*shape, dilation=(1, *layer.dilation), padding=(0, *layer.padding))
-            else:
+            if not isinstance(layer, nn.Conv1d | nn.ConvTranspose1d):
                 continue
-            flat.load_state_dict({"weight": layer.weight[:, :, None], "bias": layer.bias})
+            inputs, outputs, kernel, padding = layer.in_channels, layer.out_channels, layer.kernel_size[0], (0, int(layer.padding[0]))
+            flat: nn.Module
+            if isinstance(layer, nn.ConvTranspose1d):
+                flat = nn.ConvTranspose2d(inputs, outputs, (1, kernel), stride=(1, layer.stride[0]), padding=padding)
+            else:
+                flat = nn.Conv2d(inputs, outputs, (1, kernel), dilation=(1, layer.dilation[0]), padding=padding)
+            flat.load_state_dict({"weight": layer.weight[:, :, None], "bias": layer.get_parameter("bias")})
             setattr(parent, name, flat)
     return made.eval().requires_grad_(False)
 
@@ -46,7 +46,8 @@ def vocoder(shape: Shape, weights: Weights, *, precision: str = "float32") -> Vo
     from implementations.tts.vocoder.hifigan import generator
 
     dtype = getattr(torch, precision)
-    made = planar(generator(shape, weights)).to(dtype=dtype, memory_format=torch.channels_last)
+    made: Any = planar(generator(shape, weights))
+    made = made.to(dtype=dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def vocode(mel: np.ndarray) -> np.ndarray:
