@@ -1,0 +1,35 @@
+"""The model of the published codec from a few of its layers."""
+
+import numpy as np
+import pytest
+
+from implementations.codec.benchmark import CHECKED, DEPTHS, Layers, decibels, evaluations, model_of, timed
+from implementations.codec.configuration import FLAVOURS
+
+
+def test_costs_of_layers_follow_from_three_depths():
+    truth = Layers(rest=0.5, first=0.25, second=1.0)
+    found = model_of({depth: truth.seconds(depth) for depth in DEPTHS})
+    assert (found.rest, found.first, found.second) == pytest.approx((0.5, 0.25, 1.0))
+    assert found.seconds(CHECKED) == 3.0
+    assert found.seconds((24, 6)) == 12.5
+
+
+@pytest.mark.parametrize(("precision", "least"), [("float32", 110), ("bfloat16", 30)])
+def test_both_evaluations_are_of_the_same_weights_and_inputs(precision, least):
+    calls = evaluations(FLAVOURS["tiny"], 5, precision)
+    assert least <= decibels(calls["reference"](), calls["torch_packed"]()) < 200
+
+
+def test_calls_take_turns_and_the_first_round_only_warms_up():
+    order = []
+    calls = {name: lambda name=name: order.append(name) for name in ("one", "two")}
+    seconds, ratios = timed(calls, 3)
+    assert order == ["two", "one", "one", "two", "two", "one", "one", "two"]
+    assert set(seconds) == {"one", "two"}
+    assert len(ratios) == 3
+
+
+def test_equal_results_have_no_noise():
+    assert decibels(np.ones(3), np.ones(3)) == float("inf")
+    assert decibels(np.ones(3), np.full(3, 1.1)) == pytest.approx(20)
