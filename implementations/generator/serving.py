@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Role, Run
-from implementations.generator.component import COMPONENTS, depth_request_of, precision_variant, request_of
+from implementations.generator.component import COMPONENTS, depth_request_of, request_of
 from implementations.generator.flavours import CODEBOOKS, Flavour
 from implementations.generator.generation import Frame, Model, Request, generate, write_frame
+from implementations.generator.narrow import precision_variant
 
 if TYPE_CHECKING:
     from harness.settings import Settings

@@ -8,9 +8,10 @@ import pytest
 
 from harness import targets
 from implementations.generator import component
-from implementations.generator.component import COMPONENTS, GENERATOR, depth_request_of, precision_variant, request_of, until_parted
+from implementations.generator.component import COMPONENTS, GENERATOR, depth_request_of, request_of
 from implementations.generator.flavours import CODEBOOKS, FLAVOURS, flavour_of
 from implementations.generator.generation import frames_of
+from implementations.generator.narrow import precision_variant, until_parted
 from implementations.generator.text import prompt_of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
