@@ -41,7 +41,7 @@ def make(options: argparse.Namespace) -> None:
     segment = options.segment or (SHORT_SEGMENT if source == "small" else SEGMENT)
     with (
         open_generator(options.checkpoint, backend=options.backend, settings=settings) as generator,
-        open_codec(source, threads=options.threads) as codec,
+        open_codec(source, backend="auto", threads=options.threads) as codec,
     ):
         generator.request(song)  # what cannot be is said before a file is begun
         started = time.perf_counter()

@@ -37,7 +37,8 @@ def _normal(seed: int, purpose: int, shape: tuple[int, ...]) -> np.ndarray:
     """Nearly normal float32: a sum of twelve uniform numbers, which needs no function that rounds differently elsewhere."""
     count = math.prod(shape)
     uniform = numbers(seed, purpose, 12 * count, 1 << 24).reshape(12, count)
-    return (uniform.sum(axis=0) / 2.0**24 - 6).astype(np.float32).reshape(shape)
+    found: np.ndarray = (uniform.sum(axis=0) / 2.0**24 - 6).astype(np.float32).reshape(shape)
+    return found
 
 
 def song(

@@ -148,6 +148,7 @@ GENERATOR, BACKBONE, DEPTH = implementations(
     "optimized",
     open_model,
     settings=(),
+    modules=("mlx.core", "torch"),
     requires=Requires(packages=("mlx", "torch")),
     clock="mlx",
     description="MLX with fused norms, rotations and grouped attention",

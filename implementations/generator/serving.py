@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,13 +60,22 @@ def run_depth(model: Model, request: Request, inputs: Inputs) -> Outputs:
 
 @contextmanager
 def load(
-    settings: Settings, *, component: str, name: str, open_: Open, precisions: tuple[str, ...], generate: Generate = generate
+    settings: Settings,
+    *,
+    component: str,
+    name: str,
+    open_: Open,
+    precisions: tuple[str, ...],
+    modules: tuple[str, ...],
+    generate: Generate,
 ) -> Iterator[Run]:
-    """Gives `run`, which opens the model of a flavour at the first call that names it and keeps the last one."""
+    """Imports the modules, and gives `run`, which opens the model of a flavour at the first call that names it and keeps the last one."""
     if settings.precision not in (None, *precisions):
         raise ValueError(f"{component}.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
     if settings.batch not in (None, 1, 2):
         raise ValueError(f"{component}.{name}: batch: expected 2 (the rows of guidance together) or 1, found {settings.batch}")
+    for module in modules:
+        import_module(module)
     held: dict[str, Model] = {}
 
     def run(inputs: Inputs) -> Outputs | Iterator[Outputs]:
@@ -107,20 +117,23 @@ def implementations(
     open_: Open,
     *,
     precisions: tuple[str, ...] = (),
+    modules: tuple[str, ...] = ("torch",),
     settings: tuple[str, ...] = ("threads", "affinity", "batch"),
     generate: Generate = generate,
     **options: Any,
 ) -> list[Implementation]:
     """One Implementation of each component, in the order of `COMPONENTS`.
 
-    precisions: those it has beside float32, a row each. generate: frames of a song, where that is more than the two stages in turn.
+    precisions: those it has beside float32, a row each. modules: what it computes with. generate: frames of a song, where that is more
+    than the two stages in turn.
     """
+    own = partial(load, name=name, open_=open_, precisions=("float32", *precisions), modules=modules, generate=generate)
     return [
         Implementation(
             component=component,
             name=name,
             role=role,
-            load=partial(load, component=component, name=name, open_=open_, precisions=("float32", *precisions), generate=generate),
+            load=partial(own, component=component),
             settings=(*(("precision",) if precisions else ()), *settings),
             variants=tuple(precision_variant(component, precision) for precision in precisions),
             **options,

@@ -14,6 +14,8 @@ from implementations.generator.serving import implementations
 if TYPE_CHECKING:
     from harness.settings import Settings
 
+NATIVE = "implementations.generator._native"
+
 
 def open_prepacked(flavour: Flavour, settings: Settings) -> Model:
     """Weights in oneDNN's layout, in the precision of what is between them."""
@@ -103,7 +105,8 @@ NATIVE_GENERATOR, NATIVE_BACKBONE, NATIVE_DEPTH = implementations(
     "optimized",
     open_native,
     precisions=("int8",),
-    requires=Requires(packages=("torch",), native="implementations.generator._native"),
+    modules=("torch", NATIVE),
+    requires=Requires(packages=("torch",), native=NATIVE),
     description="the same with own products of few rows: bfloat16 weights by float32, exact at half of the bytes",
 )
 CUDA_GENERATOR, CUDA_BACKBONE, CUDA_DEPTH = implementations(
@@ -123,6 +126,7 @@ SPECULATIVE, *_ = implementations(
     open_speculative,
     settings=("threads", "affinity"),
     generate=generate_speculative,
-    requires=Requires(packages=("torch",), native="implementations.generator._native"),
+    modules=("torch", NATIVE),
+    requires=Requires(packages=("torch",), native=NATIVE),
     description="native, with frames drafted by a smaller model and checked together: the same codes",
 )
