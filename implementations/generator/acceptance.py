@@ -29,7 +29,7 @@ AHEAD = 3
 
 def engine(name: str) -> Engine:
     """A flavour on the native products."""
-    return Engine(FLAVOURS[name], weights_of(FLAVOURS[name], torch.bfloat16), native.hold)
+    return Engine(FLAVOURS[name], weights_of(FLAVOURS[name], torch.bfloat16), native.hold, threads=1)
 
 
 def held_out(number: int, frames: int) -> Request:

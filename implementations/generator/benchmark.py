@@ -10,6 +10,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,19 +18,24 @@ import torch
 from implementations.generator import native
 from implementations.generator.checkpoints import model_of, weights_of
 from implementations.generator.component import GENERATOR, request_of
-from implementations.generator.engine import Engine, RowByRow, prepacked
+from implementations.generator.engine import Engine, Product, RowByRow, prepacked
 from implementations.generator.flavours import FLAVOURS, Flavour
 from implementations.generator.generation import Model, Request, write_frame
 from implementations.generator.limits import Split, floor_rtf
 
 WHOLE = FLAVOURS["3B+300M"]
 
+
+def _native(flavour: Flavour, hold: Callable[..., Product]) -> Engine:
+    return Engine(flavour, weights_of(flavour, torch.bfloat16), partial(hold, threads=torch.get_num_threads()), threads=1)
+
+
 ROWS: Mapping[str, Callable[[Flavour], Model]] = {
     "upstream, bfloat16": lambda flavour: model_of(flavour, weights_of(flavour, torch.bfloat16)),
     "torch_prepacked, bfloat16": lambda flavour: Engine(flavour, weights_of(flavour, torch.bfloat16), prepacked, torch.bfloat16),
-    "native, exact": lambda flavour: Engine(flavour, weights_of(flavour, torch.bfloat16), native.hold),
-    "native, rows in turn": lambda flavour: RowByRow(Engine(flavour, weights_of(flavour, torch.bfloat16), native.hold)),
-    "native, int8": lambda flavour: Engine(flavour, weights_of(flavour, torch.bfloat16), native.hold_int8),
+    "native, exact": lambda flavour: _native(flavour, native.hold),
+    "native, rows in turn": lambda flavour: RowByRow(_native(flavour, native.hold)),
+    "native, int8": lambda flavour: _native(flavour, native.hold_int8),
     "reference, float32": lambda flavour: model_of(flavour, weights_of(flavour, torch.float32)),
     "torch_prepacked, float32": lambda flavour: Engine(flavour, weights_of(flavour, torch.float32), prepacked),
 }

@@ -7,7 +7,8 @@ the kernels in `native`. Where products take float32, so does all between them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,19 @@ class Cache:
 
     keys: Tensor
     values: Tensor
+
+
+@contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """So many threads in torch until it is left, or its own number."""
+    before = torch.get_num_threads()
+    if count is not None and count != before:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
 
 
 class Layers:
@@ -101,13 +115,17 @@ class Layers:
 class Engine:
     """A `generation.Model` that keeps of `weights` what `hold` keeps, and empties it meanwhile: memory peaks at one layer above.
 
-    dtype: of all that is not a weight, float32 or bfloat16. draft: who proposes frames, where somebody does (`speculative`).
+    dtype: of all that is not a weight, float32 or bfloat16. draft: who proposes frames, where somebody does (`speculative`). threads: of
+    torch while it computes, its own number by default; 1 where products have threads of their own, beside which torch's would wait in a
+    loop and keep their cores.
     """
 
     draft: Draft | None = None
 
-    def __init__(self, flavour: Flavour, weights: Weights, hold: Hold, dtype: torch.dtype = torch.float32) -> None:
-        self.flavour, self.dtype = flavour, dtype
+    def __init__(
+        self, flavour: Flavour, weights: Weights, hold: Hold, dtype: torch.dtype = torch.float32, threads: int | None = None
+    ) -> None:
+        self.flavour, self.dtype, self.threads = flavour, dtype, threads
         take = weights.pop
         self.text, self.audio = take("text_embeddings.weight"), take("audio_embeddings.weight")
         self.none = take("unconditional_text_embedding.weight").to(dtype)
@@ -129,7 +147,7 @@ class Engine:
 
     def start(self, prompt: Prompt, rows: int, frames: int, first: int = 0) -> Tensor:
         """As `Model.start`; rows from the conditional one on, or from `first`."""
-        with torch.inference_mode():
+        with self._computing():
             embedded = self.text[torch.from_numpy(prompt.text).to(self.text.device)].to(self.dtype)
             embedded[prompt.muq_place] = linear(torch.from_numpy(prompt.muq).to(embedded), *self.muq)
             self.rows, self.prompt_length = rows, len(prompt.text)
@@ -139,16 +157,16 @@ class Engine:
             return self.backbone(read, self.history, 0)[:, -1:]
 
     def advance(self, codes: np.ndarray, start: int) -> Tensor:
-        with torch.inference_mode():
+        with self._computing():
             embedded = self._embed(torch.from_numpy(codes)).sum(dim=1)
             return self.backbone(embedded.expand(self.rows, -1, -1), self.history, self.prompt_length + start)
 
     def first(self, hidden: Tensor) -> np.ndarray:
-        with torch.inference_mode():
+        with self._computing():
             return _host(self.heads[0](hidden[:, -1]))
 
     def depth(self, hidden: Tensor, codes: Sequence[int], start: int) -> np.ndarray:
-        with torch.inference_mode():
+        with self._computing():
             read = self._embed(torch.tensor(codes[max(start - 1, 0) :]), len(codes[: max(start - 1, 0)]))
             read = read.expand(self.rows, -1, -1)
             if start == 0:
@@ -161,7 +179,7 @@ class Engine:
 
         hidden: (rows, frames, dim), what foretells each frame. One pass of the depth decoder over eight positions of all of them.
         """
-        with torch.inference_mode():
+        with self._computing():
             rows, frames, dim = hidden.shape
             read = self._embed(torch.from_numpy(codes[:, :-1])).expand(rows, -1, -1, -1)
             read = torch.cat([hidden[:, :, None], read], dim=2).reshape(rows * frames, CODEBOOKS, dim)
@@ -169,6 +187,11 @@ class Engine:
             found = found.view(rows, frames, CODEBOOKS, -1)
             logits = [self.heads[0](hidden), *(self.heads[book](found[:, :, book]) for book in range(1, CODEBOOKS))]
             return _host(torch.stack(logits, dim=2).permute(1, 2, 0, 3))
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        with torch.inference_mode(), torch_threads(self.threads):
+            yield
 
     def _embed(self, codes: Tensor, first: int = 0) -> Tensor:
         """(..., n, dim) of codes (..., n) of codebooks first, first + 1, ..."""

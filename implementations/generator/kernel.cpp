@@ -21,6 +21,7 @@ constexpr int kLanes = kBytes / 4, kStep = 2 * kLanes;  // weights per step, of 
 
 typedef float F __attribute__((vector_size(kBytes)));
 typedef uint32_t U __attribute__((vector_size(kBytes)));
+typedef int32_t I __attribute__((vector_size(kBytes)));
 typedef int8_t B __attribute__((vector_size(kLanes)));
 
 template <class V> inline V load(const void* from) {
@@ -52,7 +53,9 @@ struct BFloat16 {
 struct Int8 {
     using Stored = int8_t;
     static inline void widen(const Stored* w, F& a, F& b) {
-        a = __builtin_convertvector(load<B>(w), F), b = __builtin_convertvector(load<B>(w + kLanes), F);
+        // By way of 32 bits: from 8 bits to floats at once, compilers go number by number.
+        a = __builtin_convertvector(__builtin_convertvector(load<B>(w), I), F);
+        b = __builtin_convertvector(__builtin_convertvector(load<B>(w + kLanes), I), F);
     }
 };
 

@@ -13,7 +13,6 @@ import numpy as np
 from harness.settings import Settings
 from implementations.generator.flavours import CODEBOOKS, FLAVOURS, Flavour
 from implementations.generator.generation import Model, Request, check, frames_of, generate
-from implementations.generator.serving import torch_threads
 from implementations.generator.text import Encode, prompt_of, tokenizer_of
 
 SHORT_SEGMENT = 93
@@ -75,7 +74,7 @@ def open_generator(
     """
     from implementations.generator import native
     from implementations.generator.checkpoints import load, weights_of
-    from implementations.generator.engine import Engine, prepacked
+    from implementations.generator.engine import Engine, prepacked, torch_threads
 
     settings = settings or Settings()
     if backend not in ("native", "torch_prepacked"):
@@ -93,7 +92,7 @@ def open_generator(
             own = own_folder(folder)
             sizes, weights = load(own, dtype)
             encode = None if sizes.text_vocabulary < 1000 else tokenizer_of(own)
-        yield Generator(Engine(sizes, weights, hold), encode)
+        yield Generator(Engine(sizes, weights, hold, threads=1 if backend == "native" else None), encode)
 
 
 def own_folder(folder: Path) -> Path:

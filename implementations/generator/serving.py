@@ -90,25 +90,12 @@ def load(
         "generator_backbone": run_backbone,
         "generator_depth": run_depth,
     }
+    # Here, for the contract imports no framework, and every row has torch.
+    from implementations.generator.engine import torch_threads
+
     with torch_threads(settings.threads):
         yield run
     held.clear()
-
-
-@contextmanager
-def torch_threads(count: int | None) -> Iterator[None]:
-    """So many threads in torch until it is left, or its own choice."""
-    if count is None:
-        yield
-        return
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def implementations(

@@ -38,7 +38,7 @@ def open_native(flavour: Flavour, settings: Settings) -> Model:
     from implementations.generator.engine import Engine, RowByRow
 
     hold = partial(native.hold_int8 if settings.precision == "int8" else native.hold, threads=settings.threads)
-    engine = Engine(flavour, weights_of(flavour, torch.bfloat16), hold)
+    engine = Engine(flavour, weights_of(flavour, torch.bfloat16), hold, threads=1)
     return RowByRow(engine) if settings.batch == 1 else engine
 
 
@@ -52,11 +52,11 @@ def open_speculative(flavour: Flavour, settings: Settings) -> Model:
     from implementations.generator.speculative import ModelDraft, SectionCopy
 
     hold = partial(native.hold, threads=settings.threads)
-    engine = Engine(flavour, weights_of(flavour, torch.bfloat16), hold)
+    engine = Engine(flavour, weights_of(flavour, torch.bfloat16), hold, threads=1)
     engine.draft = SectionCopy()
     if flavour.name == "small" and (SHIPPED / "draft").is_dir():
         draft = flavour_of("draft")
-        engine.draft = ModelDraft(Engine(draft, weights_of(draft, torch.bfloat16), hold))
+        engine.draft = ModelDraft(Engine(draft, weights_of(draft, torch.bfloat16), hold, threads=1))
     return engine
 
 
