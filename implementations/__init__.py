@@ -1,8 +1,9 @@
 """Optimized audio-ML components, usable without the harness; each name is imported when it is first asked for.
 
-`log_spectrogram(signals, sample_rate)`, `DBNDownBeatTrackingProcessor` (madmom's interface), `music_models(features)`, `open_codec(checkpoint)`,
-and `synthesize_speech(text)` or `stream_speech(text)`, by a voice of `load_voice()` or the shipped one. Functions have names of their own
-because `implementations.spectrogram` and its like are packages: a module that is called is nothing a type checker or a reader expects.
+`log_spectrogram(signals, sample_rate)`, `DBNDownBeatTrackingProcessor` (madmom's interface), `music_models(features)`,
+`open_generator(checkpoint)` and `open_codec(checkpoint)`, and `synthesize_speech(text)` or `stream_speech(text)`, by a voice of
+`load_voice()` or the shipped one. Functions have names of their own because `implementations.spectrogram` and its like are packages: a
+module that is called is nothing a type checker or a reader expects.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from implementations.codec import open_codec as open_codec
     from implementations.dbn.processor import DBNDownBeatTrackingProcessor as DBNDownBeatTrackingProcessor
+    from implementations.generator.pipeline import open_generator as open_generator
     from implementations.small_models import music_models as music_models
     from implementations.spectrogram import log_spectrogram as log_spectrogram
     from implementations.tts.speech import load_voice as load_voice
@@ -27,6 +29,7 @@ _HOMES = {
     "load_voice": "implementations.tts.speech",
     "stream_speech": "implementations.tts.speech",
     "synthesize_speech": "implementations.tts.speech",
+    "open_generator": "implementations.generator.pipeline",
 }
 
 __all__ = list(_HOMES)

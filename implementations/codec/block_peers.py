@@ -98,13 +98,13 @@ def executorch(alone: Alone, x: Tensor, threads: int) -> Callable[[], np.ndarray
 
 
 def mnn(alone: Alone, x: Tensor, threads: int) -> Callable[[], np.ndarray]:
+    import _tools  # type: ignore[import-not-found]  # MNN's converter without MNN.tools, which installs a logging client and reports
     import MNN  # type: ignore[import-not-found]
     import MNN.numpy as mp  # type: ignore[import-not-found]
-    from MNN.tools import mnnconvert  # type: ignore[import-not-found]
 
     with tempfile.TemporaryDirectory() as folder:
         source, target = _onnx(alone, x, Path(folder)), Path(folder) / "block.mnn"
-        mnnconvert.convert(["mnnconvert", "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target), "--bizCode", "block"])
+        _tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target), "--bizCode", "block"])
         runtime = MNN.nn.create_runtime_manager(({"precision": "high", "backend": 0, "numThread": threads},))
         network = MNN.nn.load_module_from_file(str(target), ["x"], ["y"], runtime_manager=runtime)
     inputs = mp.array(x.numpy())

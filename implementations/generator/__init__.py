@@ -1,0 +1,1 @@
+"""Music tokens from text: HeartMuLa's two-level language model."""

@@ -1,0 +1,120 @@
+// Python's door to the kernel: checks what would be undefined behaviour, picks the level, deals rows of the matrix out to threads.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "dispatch.hpp"
+#include "kernel.hpp"
+#include "threads.hpp"
+
+namespace nb = nanobind;
+
+#define DECLARE(name) \
+    namespace skinny::name { extern const Level level; }
+#ifdef HAS_LEVEL_avx512
+DECLARE(avx512)
+#endif
+#ifdef HAS_LEVEL_avx2
+DECLARE(avx2)
+#endif
+#ifdef HAS_LEVEL_neon
+DECLARE(neon)
+#endif
+DECLARE(baseline)
+
+namespace {
+
+constexpr int64_t kAlone = 256 << 10;  // bytes of a matrix below which waking threads costs more than they save
+constexpr int kShares = 4;             // per thread: who is interrupted leaves work to the others
+
+const skinny::Level& level_named(const std::string& wanted) {
+    const std::string name = dispatch::choose(wanted);
+    for (const skinny::Level* level : {
+#ifdef HAS_LEVEL_avx512
+             &skinny::avx512::level,
+#endif
+#ifdef HAS_LEVEL_avx2
+             &skinny::avx2::level,
+#endif
+#ifdef HAS_LEVEL_neon
+             &skinny::neon::level,
+#endif
+             &skinny::baseline::level})
+        if (name == level->name) return *level;
+    throw std::invalid_argument("level: '" + name + "' is not compiled in");
+}
+
+// One pool for the process, remade when a call asks for another number of threads; calls take turns. It is never destroyed: a process
+// that ends has no use for joining sleeping threads, and a forked child, which has none of them, could not.
+void in_threads(int threads, int count, const std::function<void(int)>& body) {
+    static std::mutex turn;
+    static ThreadPool* pool = nullptr;
+    static pid_t owner = 0;
+    const std::lock_guard<std::mutex> lock(turn);
+    if (owner != getpid()) {
+        pool = nullptr;
+        owner = getpid();
+    }
+    if (!pool || pool->threads() != threads) {
+        delete pool;
+        pool = nullptr;
+        pool = new ThreadPool(threads);
+    }
+    pool->run(count, body);
+}
+
+template <class T> using Matrix = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Out = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Scales = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+template <class T, skinny::Type type>
+void multiply(const skinny::Level& level, Matrix<T> weights, Rows x, Out out, const std::optional<Scales>& scales, int threads) {
+    const skinny::Matrix matrix{type, weights.data(), scales ? scales->data() : nullptr, static_cast<int64_t>(weights.shape(0)),
+                                static_cast<int64_t>(weights.shape(1))};
+    const auto rows = static_cast<int64_t>(x.shape(0));
+    if (threads < 1) throw std::invalid_argument("threads: expected 1 or more, found " + std::to_string(threads));
+    if (x.shape(1) != weights.shape(1)) throw std::invalid_argument("x: expected as many columns as the weights have");
+    if (out.shape(0) != x.shape(0) || out.shape(1) != weights.shape(0)) throw std::invalid_argument("out: expected shape (rows, outputs)");
+    if (scales && scales->shape(0) != weights.shape(0)) throw std::invalid_argument("scales: expected one per output");
+    if ((type == skinny::Type::int8) != scales.has_value()) throw std::invalid_argument("scales: int8 weights have them, others none");
+    const nb::gil_scoped_release release;
+    const int64_t room = level.room(matrix.inputs);
+    std::vector<float> arranged(static_cast<size_t>(rows * room));
+    for (int64_t r = 0; r < rows; ++r) level.arrange(type, x.data() + r * matrix.inputs, matrix.inputs, arranged.data() + r * room);
+    const auto share = [&](int64_t begin, int64_t end) {
+        level.multiply(matrix, arranged.data(), rows, out.data(), matrix.outputs, begin, end);
+    };
+    if (threads == 1 || matrix.outputs * matrix.inputs * static_cast<int64_t>(sizeof(T)) < kAlone) return share(0, matrix.outputs);
+    const int shares = threads * kShares;
+    // Shares begin at multiples of 4: which rows meet in registers changes no result, but whole blocks are faster.
+    const auto place = [&](int i) { return i == shares ? matrix.outputs : matrix.outputs * i / shares / 4 * 4; };
+    in_threads(threads, shares, [&](int i) { share(place(i), place(i + 1)); });
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    m.attr("SOURCE_HASH") = SOURCE_HASH;
+    m.attr("SOURCE_LIST") = SOURCE_LIST;
+    m.def("levels", &dispatch::levels, "Dispatch levels that can run here, fastest first.");
+    nb::class_<skinny::Level>(m, "Level").def_prop_ro("name", [](const skinny::Level& level) { return level.name; });
+    m.def("level", &level_named, nb::arg("name"), nb::rv_policy::reference, "A dispatch level, the fastest one for `auto`.");
+    const char* about = "out (rows, outputs) = x (rows, inputs) @ weights (outputs, inputs).T; uint16 are the bits of bfloat16.";
+    const auto define = [&](auto* function) {
+        m.def("multiply", function, nb::arg("level"), nb::arg("weights").noconvert(), nb::arg("x").noconvert(), nb::arg("out").noconvert(),
+              nb::arg("scales").none(), nb::arg("threads"), about);
+    };
+    define(&multiply<float, skinny::Type::float32>);
+    define(&multiply<uint16_t, skinny::Type::bfloat16>);
+    define(&multiply<int8_t, skinny::Type::int8>);
+}
