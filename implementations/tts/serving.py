@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -24,8 +25,9 @@ Make = Callable[[Voice, "Lexicon", "Settings"], "Engine"]
 
 
 @contextmanager
-def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], streamed: bool, name: str) -> Iterator[Run]:
-    """Gives `run`; cache=False makes models anew in every call, weights included."""
+def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], streamed: bool, library: str, name: str) -> Iterator[Run]:
+    """Gives `run`; models are made when a voice is first asked for, or with cache=False in every call; their library is imported here."""
+    importlib.import_module(library)
     from implementations.tts.text.lexicon import best
 
     if settings.precision not in (None, *precisions):
@@ -109,7 +111,7 @@ def implementation(
         component="tts",
         name=name,
         role=role,
-        load=partial(load, make=make, precisions=precisions, streamed=streamed, name=name),
+        load=partial(load, make=make, precisions=precisions, streamed=streamed, library=requires.native or "torch", name=name),
         requires=requires,
         settings=("threads", "sample_rate", "bit_depth", "cache", *own),
         **options,
