@@ -281,10 +281,10 @@ def test_a_row_too_slow_for_warm_calls_is_timed_cold_and_the_next_plan_says_so(i
 
 
 def test_a_failure_names_every_setting_that_reproduces_it(installed):
-    made = planned(installed, "turns", "dead", settings=Settings(longest_audio=0.5, affinity=(0,), cache=True), launches=1, cases=("tiny",))
+    made = planned(installed, "turns", "dead", settings=Settings(longest_audio=0.5, affinity=(0,), hop=256), launches=1, cases=("tiny",))
     dead = next(row for row in made.planned if row.row == "dead")
     target = SimpleNamespace(planned=dead, implementation=installed.implementations("sorting")["dead"], audio=False)
-    assert reproduce(target, 2) == "harness run sorting.dead --only parity --case tiny --seed 2 --cache true --longest-audio 0.5"
+    assert reproduce(target, 2) == "harness run sorting.dead --only parity --case tiny --seed 2 --hop 256 --longest-audio 0.5"
     honest = next(row for row in planned(installed, "honest").planned if row.variant)
     target = SimpleNamespace(planned=honest, implementation=installed.implementations("sorting")["honest"], audio=True)
     assert reproduce(target, 0) == "harness run sorting.honest --only parity --input FILE"

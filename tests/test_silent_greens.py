@@ -490,7 +490,7 @@ def test_a_stored_nan(project: Project) -> None:
         if (line.get("implementation"), line.get("launch")) == ("fast", 1):
             line["samples"]["peak_bytes"] = float("nan")
     project.rewrite(lines)
-    says(judge(project), 2, "damaged record (expected int, found float 'nan')")
+    says(judge(project), 2, "damaged record (Expected `int | null`, got `float` - at `$.samples.peak_bytes`)")
 
 
 def test_no_adversarial_input_was_tried(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,7 +235,7 @@ BACKBONE = Component(
     produced=partial(_produced, "hidden"),
     strategy=partial(_strategy, "generator_backbone"),
     work=_backbone_work,
-    effects=_effects("tiny", (Effect("threads", (1, 2), "real-width", "processes"),)),
+    effects=_effects("tiny", (Effect("threads", (1, 2), "real-width", "processes"), Effect("batch", (1, 2), "real-width", "time"))),
     description="the generator's backbone on given frames; inputs: those of the generator with forced; outputs: hidden (frames, rows, dim) "
     "float32, which foretells each frame, and logits (frames, rows, vocabulary) of its first code, before guidance",
 )
@@ -251,7 +251,7 @@ DEPTH = Component(
     produced=partial(_produced, "codes"),
     strategy=partial(_strategy, "generator_depth"),
     work=_depth_work,
-    effects=_effects("tiny", (Effect("threads", (1, 2), "real-width", "processes"),)),
+    effects=_effects("tiny", (Effect("threads", (1, 2), "real-width", "processes"), Effect("batch", (1, 2), "real-width", "time"))),
     description="the generator's depth decoder on given hidden states (2, frames, dim) float32 and first codes (frames,) int64: seven "
     "passes a frame; further inputs: flavour, guidance, temperature, top_k, seed; outputs: codes (frames, 8) int32, logits (frames, 7, "
     "vocabulary) float32",
