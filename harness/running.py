@@ -151,6 +151,7 @@ def _measured(
         if plan.session not in context.store.sessions():
             raise
         sys.stderr.write("harness: interrupted; judging what was measured\n")
+        context.store.settle()
         return [*context.store.read(plan.session)[1], *context.store.unsaved], True
 
 

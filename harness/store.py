@@ -81,28 +81,37 @@ class Store:
         self.trouble = ""
 
     def append(self, item: Record | Plan) -> None:
-        """Write one line and flush it to disk; OSError leaves the file as it was."""
+        """Write one line and flush it to disk; what prevents it leaves the file as it was. A line that is the last one already stays so."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        rest = memoryview((to_json(item) + "\n").encode())
-        with open(self.folder / f"{item.session}.jsonl", "ab", buffering=0) as file:
+        line = (to_json(item) + "\n").encode()
+        with open(self.folder / f"{item.session}.jsonl", "ab+", buffering=0) as file:
             before = file.seek(0, os.SEEK_END)
+            if before >= len(line):
+                file.seek(-len(line), os.SEEK_END)
+                if file.read(len(line)) == line:  # whoever wrote it was interrupted before it was noted
+                    return
+            rest = memoryview(line)
             try:
                 while rest:
                     rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
-            except OSError:
+            except BaseException:
                 file.truncate(before)
                 raise
 
     def keep(self, record: Record) -> None:
         """Append a record, and those before it that could not be: a full disk must not cost what was measured."""
         self.unsaved.append(record)
+        self.settle()
+
+    def settle(self) -> None:
+        """Write the records that could not be written, or whose writing was interrupted."""
         try:
             while self.unsaved:
                 self.append(self.unsaved[0])
                 del self.unsaved[0]
         except OSError as error:
-            self.trouble = f"{self.folder / record.session}.jsonl: {error.strerror or error}"
+            self.trouble = f"{self.folder / self.unsaved[0].session}.jsonl: {error.strerror or error}"
 
     def mend(self, session: str) -> None:
         """Cut off the unfinished last line that a killed run left, so that the next line does not join it."""

@@ -89,6 +89,34 @@ def test_the_store_appends_and_survives_a_half_written_line(tmp_path):
     assert store.sessions() == [RECORD.session]
 
 
+@pytest.mark.parametrize("where", ["before", "within", "after"])
+def test_an_interrupted_record_is_kept_once(tmp_path, monkeypatch, where):
+    store, first, second = Store(tmp_path), RECORD, dataclasses.replace(RECORD, launch=1)
+    store.keep(first)
+    append = Store.append
+
+    def interrupted(self, item):
+        if where == "after":
+            append(self, item)
+        elif where == "within":
+            with monkeypatch.context() as patch:
+                patch.setattr("os.fsync", stop)
+                append(self, item)
+        raise KeyboardInterrupt
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "append", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.keep(second)
+    monkeypatch.setattr(Store, "append", append)
+    assert store.unsaved == [second]
+    store.settle()
+    assert store.unsaved == []
+    assert [record.launch for record in store.read(RECORD.session)[1]] == [0, 1]
+
+
 def test_damage_inside_a_file_is_an_error_with_its_line(tmp_path):
     store = Store(tmp_path)
     store.append(RECORD)
