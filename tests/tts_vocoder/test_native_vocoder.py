@@ -1,6 +1,8 @@
 """The native vocoder at every dispatch level this processor has."""
 
 import multiprocessing
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -180,3 +182,15 @@ def test_packed_bytes_are_what_they_are_said_to_be():
     floats, shorts = (Vocoder(V3, random_weights(V3), precision=each, level="baseline").weight_bytes for each in ("float32", "int16"))
     assert floats > 4 * V3.parameters
     assert 0.5 * floats < shorts < 0.6 * floats
+
+
+@pytest.mark.parametrize("row", ["IMPLEMENTATION", "STREAMING"])
+def test_the_kernel_is_imported_when_a_row_is_loaded(row):
+    """What is imported in the first call only, the harness takes for work that something else does."""
+    program = (
+        "import sys; from harness.settings import Settings; from implementations.tts.vocoder import native\n"
+        f"row = native.{row}\n"
+        "assert row.requires.native not in sys.modules\n"
+        "with row.load(Settings()): assert row.requires.native in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=100)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.component import Implementation, Inputs, Outputs, Role, Run
+from harness.component import Implementation, Inputs, Outputs, Requires, Role, Run
 from implementations.tts.vocoder.component import check_inputs
 from implementations.tts.vocoder.shapes import SHAPES, Shape
 
@@ -25,9 +26,11 @@ Make = Callable[[Shape, "Weights", "Settings"], Vocode]
 
 
 @contextmanager
-def _load(settings: Settings, *, make: Make, precisions: tuple[str, ...], name: str) -> Iterator[Run]:
+def _load(settings: Settings, *, make: Make, precisions: tuple[str, ...], library: str | None, name: str) -> Iterator[Run]:
     from implementations.tts.vocoder.hifigan import weights_of
 
+    if library:
+        import_module(library)  # a kernel belongs to what is loaded, not to the first call
     if settings.precision not in (None, *precisions):
         raise ValueError(f"tts_vocoder.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
     made: dict[str, Vocode] = {}
@@ -64,7 +67,7 @@ def implementation(name: str, role: Role, make: Make, *, precisions: tuple[str, 
         component="tts_vocoder",
         name=name,
         role=role,
-        load=partial(_load, make=make, precisions=precisions, name=name),
+        load=partial(_load, make=make, precisions=precisions, library=options.get("requires", Requires()).native, name=name),
         settings=("threads", "precision") if len(precisions) > 1 else ("threads",),
         **options,
     )
