@@ -5,72 +5,23 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <functional>
-#include <mutex>
 #include <vector>
 
-#include "dispatch.hpp"
+#include "by_level.hpp"
 #include "kernel.hpp"
-#include "threads.hpp"
+#include "pool.hpp"
 
 namespace nb = nanobind;
 
-#define DECLARE(name) \
-    namespace skinny::name { extern const Level level; }
-#ifdef HAS_LEVEL_avx512
-DECLARE(avx512)
-#endif
-#ifdef HAS_LEVEL_avx2
-DECLARE(avx2)
-#endif
-#ifdef HAS_LEVEL_neon
-DECLARE(neon)
-#endif
-DECLARE(baseline)
+namespace skinny {
+TABLE_BY_LEVEL(level_named, Level, level)
+}
 
 namespace {
 
 constexpr int64_t kAlone = 256 << 10;  // bytes of a matrix below which waking threads costs more than they save
 constexpr int kShares = 4;             // per thread: who is interrupted leaves work to the others
-
-const skinny::Level& level_named(const std::string& wanted) {
-    const std::string name = dispatch::choose(wanted);
-    for (const skinny::Level* level : {
-#ifdef HAS_LEVEL_avx512
-             &skinny::avx512::level,
-#endif
-#ifdef HAS_LEVEL_avx2
-             &skinny::avx2::level,
-#endif
-#ifdef HAS_LEVEL_neon
-             &skinny::neon::level,
-#endif
-             &skinny::baseline::level})
-        if (name == level->name) return *level;
-    throw std::invalid_argument("level: '" + name + "' is not compiled in");
-}
-
-// One pool for the process, remade when a call asks for another number of threads; calls take turns. It is never destroyed: a process
-// that ends has no use for joining sleeping threads, and a forked child, which has none of them, could not.
-void in_threads(int threads, int count, const std::function<void(int)>& body) {
-    static std::mutex turn;
-    static ThreadPool* pool = nullptr;
-    static pid_t owner = 0;
-    const std::lock_guard<std::mutex> lock(turn);
-    if (owner != getpid()) {
-        pool = nullptr;
-        owner = getpid();
-    }
-    if (!pool || pool->threads() != threads) {
-        delete pool;
-        pool = nullptr;
-        pool = new ThreadPool(threads);
-    }
-    pool->run(count, body);
-}
 
 template <class T> using Matrix = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
@@ -108,7 +59,7 @@ NB_MODULE(_native, m) {
     m.attr("SOURCE_LIST") = SOURCE_LIST;
     m.def("levels", &dispatch::levels, "Dispatch levels that can run here, fastest first.");
     nb::class_<skinny::Level>(m, "Level").def_prop_ro("name", [](const skinny::Level& level) { return level.name; });
-    m.def("level", &level_named, nb::arg("name"), nb::rv_policy::reference, "A dispatch level, the fastest one for `auto`.");
+    m.def("level", &skinny::level_named, nb::arg("name"), nb::rv_policy::reference, "A dispatch level, the fastest one for `auto`.");
     const char* about = "out (rows, outputs) = x (rows, inputs) @ weights (outputs, inputs).T; uint16 are the bits of bfloat16.";
     const auto define = [&](auto* function) {
         m.def("multiply", function, nb::arg("level"), nb::arg("weights").noconvert(), nb::arg("x").noconvert(), nb::arg("out").noconvert(),

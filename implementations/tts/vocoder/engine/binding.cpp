@@ -6,51 +6,15 @@
 
 #include <memory>
 
-#include "dispatch.hpp"
+#include "by_level.hpp"
 #include "engine.hpp"
 
 namespace nb = nanobind;
 
-#define DECLARE(name) \
-    namespace name { extern const vocoder::Level level; }
-#ifdef HAS_LEVEL_baseline
-DECLARE(baseline)
-#endif
-#ifdef HAS_LEVEL_avx2
-DECLARE(avx2)
-#endif
-#ifdef HAS_LEVEL_avx512
-DECLARE(avx512)
-#endif
-#ifdef HAS_LEVEL_avx512_vnni
-DECLARE(avx512_vnni)
-#endif
-#ifdef HAS_LEVEL_neon
-DECLARE(neon)
-#endif
+TABLE_BY_LEVEL(level_named, vocoder::Level, level)
 
 namespace vocoder {
 namespace {
-
-const Level& level_named(const std::string& wanted) {
-    const std::string name = dispatch::choose(wanted);
-    for (const Level* level : {
-#ifdef HAS_LEVEL_avx512_vnni
-             &avx512_vnni::level,
-#endif
-#ifdef HAS_LEVEL_avx512
-             &avx512::level,
-#endif
-#ifdef HAS_LEVEL_avx2
-             &avx2::level,
-#endif
-#ifdef HAS_LEVEL_neon
-             &neon::level,
-#endif
-             &baseline::level})
-        if (name == level->name) return *level;
-    throw std::invalid_argument("level: '" + name + "' is not compiled in");
-}
 
 using Weights = nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using Bias = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
