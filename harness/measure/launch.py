@@ -130,12 +130,13 @@ def _rounds(lanes: Sequence[Lane], budget: float, effort: Effort, calibration: C
         # Anew for each round: what was slow in its first call need not be slow in its second.
         number, (total, strides) = len(speeds), _schedule([lane.seconds for lane in active], budget, effort)
         quiet = sum(calibration.quiet(speed) for speed in speeds)
-        spent = time.monotonic() - started
-        # The planned rounds; then one for each noisy round, as far as time allows; then more while some row was never left alone.
-        replacing = quiet < total and number < 1.5 * total and spent < 1.5 * budget
-        extending = number < effort.extension * total and spent < EXTENSION_SECONDS and not all(map(_settled, active))
-        if number >= total and not (replacing or extending):
-            break
+        if number >= total:
+            # Beyond the planned rounds: one for each noisy round, as far as time allows; more while some row was never left alone.
+            spent = time.monotonic() - started
+            replacing = quiet < total and number < 1.5 * total and spent < 1.5 * budget
+            extending = number < effort.extension * total and spent < EXTENSION_SECONDS and not all(map(_settled, active))
+            if not (replacing or extending):
+                break
         turn = [lane for lane, stride in zip(active, strides, strict=True) if number % stride == 0]
         measured = [(lane, timing) for lane in rng.sample(turn, len(turn)) if (timing := _block(lane, effort)) is not None]
         after = calibration()
