@@ -1,7 +1,9 @@
-"""PyTorch made safe to call from several threads: the first call of a mathematical function."""
+"""PyTorch and threads: how many, and its functions made safe to call from several."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 FUNCTIONS = ("exp", "log", "log10", "sqrt", "tanh")
@@ -20,3 +22,17 @@ def settle() -> None:
     for name in FUNCTIONS:
         for dtype in (torch.float32, torch.float64):
             getattr(torch, name)(torch.ones(1, dtype=dtype))
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """PyTorch settled, with so many threads until this is left, or as many as it had."""
+    import torch
+
+    settle()
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -78,6 +78,7 @@ def open_codec(
     (not on macOS). precision: "float32", or "bfloat16" (approximate) where torch_packed computes. BadCheckpoint: what is wrong with the
     files. MemoryError: they do not fit into this machine.
     """
+    from implementations import _torch
     from implementations.codec import model, reference, torch_packed
 
     if backend not in BACKENDS:
@@ -86,7 +87,7 @@ def open_codec(
         backend = "reference" if torch_packed.why_not() else "torch_packed"
     if precision not in ("float32", "bfloat16") or (backend, precision) == ("reference", "bfloat16"):
         raise ValueError(f"codec: precision of {backend}: expected float32{' or bfloat16' * (backend != 'reference')}, found {precision!r}")
-    with reference.threads(threads):
+    with _torch.threads(threads):
         loaded = model.load(source, seed=seed)
         kernels = reference.kernels(loaded) if backend == "reference" else torch_packed.kernels(loaded, precision)
         yield Codec(loaded.configuration, kernels)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Requires
-from implementations.codec.reference import threads
+from implementations._torch import threads
 from implementations.codec.serving import Kernels, Model, implementations
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.component import Requires
+from implementations._torch import threads
 from implementations.codec.serving import Kernels, Model, implementations
 
 if TYPE_CHECKING:
@@ -52,19 +53,6 @@ def to_wave(samples: torch.Tensor) -> np.ndarray:
     """(2, 1, n) to (n, 2)."""
     wave: np.ndarray = samples[:, 0].T.contiguous().numpy()
     return wave
-
-
-@contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """PyTorch's threads: all it would use by default."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

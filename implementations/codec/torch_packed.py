@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.component import Requires
+from implementations._torch import threads
 from implementations.codec.configuration import LATENTS_PER_SECOND
-from implementations.codec.reference import threads, to_channels, to_wave
+from implementations.codec.reference import to_channels, to_wave
 from implementations.codec.serving import Kernels, Model, implementations
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Requires, Run
-from implementations._torch import settle
+from implementations._torch import threads
 from implementations.features.blocks import Library, features
 from implementations.features.component import LIGHTWEIGHT
 from implementations.features.contract import check, is_lightweight
@@ -39,21 +39,14 @@ def library() -> Library:
 @contextmanager
 def load(settings: Settings) -> Iterator[Run]:
     """Gives `run`; threads are PyTorch's own."""
-    import torch
-
-    settle()
     lightweight = is_lightweight("torch_blocks", settings)
-    before = torch.get_num_threads()
-    torch.set_num_threads(settings.threads or before)
 
     def run(inputs: Inputs) -> Outputs:
         samples, rate = check(inputs, settings.longest_audio)
         return features(samples, rate, library(), lightweight=lightweight)
 
-    try:
+    with threads(settings.threads):
         yield run
-    finally:
-        torch.set_num_threads(before)
 
 
 IMPLEMENTATION = Implementation(

@@ -72,15 +72,16 @@ def open_generator(
 
     backend: "native" or "torch_prepacked". CheckpointError, ValueError: what is wrong with the files.
     """
+    from implementations._torch import threads
     from implementations.generator import native
     from implementations.generator.checkpoints import load, weights_of
-    from implementations.generator.engine import Engine, prepacked, torch_threads
+    from implementations.generator.engine import Engine, prepacked
 
     settings = settings or Settings()
     if backend not in ("native", "torch_prepacked"):
         raise ValueError(f"generator: backend: expected native or torch_prepacked, found {backend!r}")
     hold = prepacked if backend == "torch_prepacked" else partial(native.hold, threads=settings.threads)
-    with torch_threads(settings.threads):
+    with threads(settings.threads):
         import torch
 
         dtype = torch.bfloat16 if backend == "native" else torch.float32

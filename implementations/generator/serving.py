@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Role, Run
+from implementations._torch import threads
 from implementations.generator.component import COMPONENTS, depth_request_of, request_of
 from implementations.generator.flavours import CODEBOOKS, Flavour
 from implementations.generator.generation import Frame, Model, Request, generate, write_frame
@@ -90,10 +91,7 @@ def load(
         "generator_backbone": run_backbone,
         "generator_depth": run_depth,
     }
-    # Here, for the contract imports no framework, and every row has torch.
-    from implementations.generator.engine import torch_threads
-
-    with torch_threads(settings.threads):
+    with threads(settings.threads):
         yield run
     held.clear()
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Requires
-from implementations._torch import settle
+from implementations._torch import threads
 from implementations.small_models.checkpoints import Served
 from implementations.small_models.models import LSTM, Dense, Model
 from implementations.small_models.serving import Compute, implementations, outputs_of
@@ -72,7 +72,6 @@ def _from_zero(made: torch.nn.Module, values: torch.Tensor) -> torch.Tensor:
 def _open(served: Mapping[str, Served], settings: Settings, *, device: str) -> Iterator[tuple[Compute, int]]:
     import torch
 
-    settle()
     made = {name: module(model, weights).to(device) for name, (model, weights) in served.items()}
     stages = {name: partial(forward, model, made[name]) for name, (model, _) in served.items()}
     size = sum(weight.nbytes for layers in made.values() for weight in layers.state_dict().values())
@@ -84,7 +83,7 @@ def _open(served: Mapping[str, Served], settings: Settings, *, device: str) -> I
             found = outputs_of(values, stateful, stages, join)
             return {name: output.cpu().numpy() for name, output in found.items()}
 
-    with _threads(settings.threads or 1), _exact_products():
+    with threads(settings.threads or 1), _exact_products():  # one by default: the layers are too small to share
         yield compute, size
     if device == "cuda":
         del made, stages
@@ -101,19 +100,6 @@ def _tensor(features: np.ndarray) -> torch.Tensor:
     with warnings.catch_warnings():  # a read-only array is only read here
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(features)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """One by default: the layers are too small to share."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

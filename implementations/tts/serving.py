@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Requires, Role, Run
+from implementations._torch import threads
 from implementations.tts.component import check_inputs
-from implementations.tts.vocoder.serving import threads
 from implementations.tts.voices import AT_48KHZ, VOICES, Voice
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Role, Run
+from implementations._torch import threads
 from implementations.tts.acoustic.component import DECISIONS, PREDICTIONS, check_inputs
 from implementations.tts.acoustic.configurations import Configuration
 
@@ -87,19 +88,6 @@ def compute(c: Configuration, speak: Speak, inputs: Inputs, phonemes: np.ndarray
             **{name: values.numpy() for name, values in zip(DECISIONS, decided, strict=True)},
             "mel": spoken.mel_postnet[inside].numpy(),
         }
-
-
-@contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """PyTorch's, as many as asked for."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def implementation(

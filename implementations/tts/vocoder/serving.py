@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Requires, Role, Run
+from implementations._torch import threads
 from implementations.tts.vocoder.component import check_inputs
 from implementations.tts.vocoder.shapes import SHAPES, Shape
 
@@ -46,19 +47,6 @@ def _load(settings: Settings, *, make: Make, precisions: tuple[str, ...], librar
 
     with threads(settings.threads):
         yield run
-
-
-@contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """PyTorch's, as many as asked for."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def implementation(name: str, role: Role, make: Make, *, precisions: tuple[str, ...] = ("float32",), **options: Any) -> Implementation:
