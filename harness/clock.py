@@ -60,6 +60,10 @@ class Stopwatch:
         wall, cpu = self._read()
         return Elapsed(wall - self._started.wall_ns, cpu - self._started.cpu_ns)
 
+    def lap_ns(self) -> int:
+        """Wall time since the start, as the host sees it: waits for no device."""
+        return self._wall() - self._started.wall_ns
+
     def _read(self) -> Elapsed:
         return Elapsed(self._wall(), self._cpu())
 
@@ -78,13 +82,13 @@ class SlowedStopwatch(Stopwatch):
     def __init__(self, clock: str, share: float, more: float = 0.0, tail: tuple[float, float] | None = None) -> None:
         super().__init__(clock)
         self._usual, self._tail, self._index = (share, more), tail, int(clock == "cpu")
-        self._own = self._added = 0
+        self._own = self._added = self._lapped = 0
         self._known: list[int] = []
 
     def start(self) -> None:
         if self._tail is not None and self._own:
             bisect.insort(self._known, self._own)
-        self._own = self._added = 0
+        self._own = self._added = self._lapped = 0
         super().start()
 
     def elapsed(self) -> Elapsed:
@@ -95,6 +99,17 @@ class SlowedStopwatch(Stopwatch):
         while now[self._index] < end:
             now = super().elapsed()
         self._added = now[self._index] - self._own
+        return now
+
+    def lap_ns(self) -> int:
+        read, begun = self._wall, self._started.wall_ns
+        now = read() - begun
+        own = now - self._lapped
+        end = now + own * self._usual[0]
+        while now < end:
+            now = read() - begun
+        self._added += now - self._lapped - own
+        self._lapped = now
         return now
 
     def _slow(self) -> bool:

@@ -34,6 +34,8 @@ class Block:
     """Consecutive calls timed together. Blocks with equal `round` in one session and launch are neighbours in time: they pair.
 
     quiet: the calibration kernel beside this round ran at its usual speed; blocks that are not quiet are rejected and counted.
+    steady_seconds: on the wall, of a call in the fastest nine tenths of the block, which interruptions have spared; None where the
+    block was not divided, or other threads worked in it for a row that is judged on processor time.
     """
 
     round: int
@@ -41,6 +43,7 @@ class Block:
     wall_seconds: float
     cpu_seconds: float
     quiet: bool
+    steady_seconds: float | None = None
 
 
 @dataclass(frozen=True)

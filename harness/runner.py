@@ -125,23 +125,34 @@ class Runner:
         joined = [self._joined(outputs) for _, outputs in timed]
         return {"wall_ns": [answer["wall_ns"] for answer, _ in timed], "outputs": joined, "mutated": self._mutated(seeds)}
 
-    def block(self, *, calls: int) -> dict[str, Any]:
-        """Consecutive calls timed together, on inputs in random order; one of the outputs is kept."""
+    def block(self, *, calls: int, draw: int | None = None, laps: int = 0) -> dict[str, Any]:
+        """Consecutive calls timed together, on inputs in random order; one of the outputs is kept.
+
+        draw: what the order is drawn from: workers that are given the same make the same calls. laps: into so many parts, of equally
+        many calls each, stamps on the wall clock divide the block (not on the clocks of devices).
+        """
+        if draw is not None:
+            self._random.seed(draw)
         order = self._random.choices(list(self._inputs), k=calls)
         # Half of the time the last output is kept (is it finished when run returns?), else any (does a later call change it?).
-        keep = self._random.choice((calls - 1, self._random.randrange(calls)))
+        keep = self._random.choice((calls, self._random.randint(1, calls)))
         sequence, run, kept = [self._inputs[seed] for seed in order], self._run, None
+        each = -(-calls // laps) if laps and self._watch.clock in ("cpu", "wall") else calls
+        lap, stamps = self._watch.lap_ns, list[int]()
         self._kept = None
         children = _children_cpu_ns()
         self._watch.start()
-        for index, inputs in enumerate(sequence):
+        for index, inputs in enumerate(sequence, 1):
             outputs = _real(run(inputs))
             if index == keep:
                 kept = outputs
+            if index % each == 0:
+                stamps.append(lap())
         wall, cpu = self._watch.elapsed()
         self._after_block = (process_time_ns(), thread_time_ns())
         cpu += _children_cpu_ns() - children
-        return {"wall_ns": wall, "cpu_ns": cpu, "after_ns": self._keep(order[keep], kept)}
+        after = self._keep(order[keep - 1], kept)
+        return {"wall_ns": wall, "cpu_ns": cpu, "after_ns": after, "laps_ns": np.array(stamps, np.int64), "lap_calls": each}
 
     def calls(self, *, count: int, seconds: float) -> dict[str, Any]:
         """Up to `count` calls within `seconds`, one stamp per call, and per chunk where outputs come in chunks."""

@@ -55,3 +55,26 @@ def test_noise_that_both_sides_share_cancels() -> None:
     slow = 1 + rng.random(40)
     one, other = ([Block(n, 1, seconds * slow[n], seconds, True) for n in range(40)] for seconds in (0.0105, 0.01))
     assert blocks_log_ratio(one, other, "wall") == pytest.approx(math.log(1.05))
+
+
+def divided(steady, wall, quiet=True):
+    return [Block(n, 100, float(w), float(w), quiet, float(s)) for n, (s, w) in enumerate(zip(steady, wall, strict=True))]
+
+
+def test_divided_blocks_pair_by_their_steady_seconds() -> None:
+    rng = np.random.default_rng(0)
+    speed = np.linspace(1.0, 1.4, 16)  # the machine slows down all the while
+    one, other = (divided(seconds * speed, 100 * seconds * speed * (1 + rng.random(16))) for seconds in (1.03e-5, 1e-5))
+    assert blocks_log_ratio(one, other, "cpu") == pytest.approx(math.log(1.03))
+
+
+def test_a_slow_down_of_whole_blocks_shows_where_they_are_not_divided_on_both_sides() -> None:
+    head, base = divided([1e-5] * 16, [1.1e-3] * 16), [Block(n, 100, 1e-3, 1e-3, True) for n in range(16)]
+    assert blocks_log_ratio(head, base, "cpu") == pytest.approx(math.log(1.1))
+    assert blocks_log_ratio(divided([1.05e-5] * 4, [1e-3] * 4), divided([1e-5] * 4, [1e-3] * 4), "cpu") == 0.0
+
+
+def test_noisy_rounds_of_divided_blocks_do_not_count() -> None:
+    head = [*divided([1.1e-5] * 8, [1e-3] * 8), *(Block(n, 100, 9.0, 9.0, False, 9.0) for n in range(8, 20))]
+    base = divided([1e-5] * 20, [1e-3] * 20)
+    assert blocks_log_ratio(head, base, "wall") == pytest.approx(math.log(1.1))

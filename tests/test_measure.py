@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import random
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -327,7 +328,7 @@ class Obliging:
     def ask(self, command, patience, **arguments):
         if command == "block":
             spent = int(1e9 * self.seconds) * arguments["calls"]
-            return {"wall_ns": spent, "cpu_ns": spent, "after_ns": 0}
+            return {"wall_ns": spent, "cpu_ns": spent, "after_ns": 0, "laps_ns": np.zeros(0, np.int64), "lap_calls": 1}
         return {"seed": 0, "digest": "same", "hidden_cpu_ns": 0, "rss_bytes": 0, "mutated": "", "rewritten": False}
 
 
@@ -338,6 +339,29 @@ def rounds(installed, budget, kernel, seconds=(0.002, 0.002), first=None):
     lanes = [Lane(target, worker=Obliging(each), seconds=before, trusted={0: {"same"}}) for each, before in pairs]
     launch._rounds(lanes, budget, DEFAULT, kernel, random.Random(3))
     return [[(block.round, block.quiet) for block in lane.blocks] for lane in lanes]
+
+
+def test_a_block_that_stamps_divide_tells_what_a_call_takes_that_nothing_interrupts():
+    laps = np.array([4e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6])
+    assert launch._steady(np.cumsum(laps), 100) == pytest.approx(1e-5)
+    assert launch._steady(np.cumsum(laps[:4]), 100) == pytest.approx(1e-5)
+    assert launch._steady(np.cumsum(laps[:3]), 100) is None
+    assert launch._steady(np.zeros(0), 1) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot bind a process to CPUs")
+def test_rows_of_one_thread_take_their_rounds_on_one_cpu(installed):
+    target = SimpleNamespace(implementation=installed.implementations("sorting")["twice"], affinity=())
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        lane = Lane(target, worker=SimpleNamespace(pid=process.pid))
+        everywhere = os.sched_getaffinity(process.pid)
+        one = max(everywhere)
+        launch._share_a_cpu([lane], one)
+        assert os.sched_getaffinity(process.pid) == {one}
+        launch._share_a_cpu([lane], None)
+        assert os.sched_getaffinity(process.pid) == everywhere
+        process.kill()
+    launch._share_a_cpu([lane], one)  # whose process has gone
 
 
 def test_noisy_rounds_are_marked_and_replaced(installed):
@@ -363,7 +387,7 @@ def test_slow_rows_share_their_rounds(installed):
 def test_the_order_of_the_rows_changes_from_round_to_round(installed, monkeypatch):
     asked = []
     block = launch._block
-    monkeypatch.setattr(launch, "_block", lambda lane, effort: asked.append(id(lane)) or block(lane, effort))
+    monkeypatch.setattr(launch, "_block", lambda lane, effort, draw: asked.append(id(lane)) or block(lane, effort, draw))
     rounds(installed, 0.12, calibration(), (0.002, 0.002, 0.002))
     turns = [tuple(asked[start : start + 3]) for start in range(0, len(asked), 3)]
     assert len(turns) == 20

@@ -229,6 +229,42 @@ def test_an_injected_slow_down_shows_in_every_time_and_in_bytes(started):
     assert 1.5 < singles[1] / singles[0] < 4.0
 
 
+def test_stamps_divide_a_block_into_laps_of_equally_many_calls(started):
+    worker = started("honest:REFERENCE")
+    answer = worker.ask("block", calls=23, laps=5)
+    assert answer["lap_calls"] == 5
+    assert len(answer["laps_ns"]) == 4
+    assert answer["laps_ns"][0] > 0
+    assert (np.diff(answer["laps_ns"]) > 0).all()
+    assert answer["laps_ns"][-1] < answer["wall_ns"]
+    assert len(worker.ask("block", calls=3)["laps_ns"]) == 1
+
+
+def test_an_injected_slow_down_is_spread_over_the_laps_of_a_block(started):
+    slowed = started("honest:REFERENCE", slowdown={"block": (3.0, 0.0)})
+    answer = slowed.ask("block", calls=8, laps=4)
+    plain = started("honest:REFERENCE")
+
+    def shortest(worker):
+        return min(np.diff(worker.ask("block", calls=8, laps=4)["laps_ns"], prepend=0).min() for _ in range(20))
+
+    assert answer["laps_ns"][-1] > 0.9 * answer["wall_ns"]  # what the laps have not added, the end adds
+    assert 2.5 < shortest(slowed) / shortest(plain) < 8.0
+
+
+def test_workers_given_the_same_draw_make_the_same_calls(started):
+    def seeds(worker):
+        found = []
+        for draw in range(12):
+            worker.ask("block", calls=3, draw=draw)
+            found.append(worker.ask("check", inputs=False)["seed"])
+        return found
+
+    one, other = seeds(started("honest:REFERENCE")), seeds(started("honest:REFERENCE"))
+    assert one == other
+    assert len(set(one)) > 1
+
+
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)])
 def test_a_process_without_standard_streams_talks_to_its_worker(closed):
     """The pipes would get the numbers of the streams, which a worker is given anew."""

@@ -11,7 +11,7 @@ from functools import partial
 from harness import metrics, stats
 from harness.gate.decide import Decision, Series
 from harness.gate.margins import kind_of
-from harness.gate.ratios import blocks_log_ratio, log_ratio
+from harness.gate.ratios import blocks_log_ratio, log_ratio, typical_percentile
 from harness.metrics import Absent, Key
 from harness.record import Plan, Planned, Record, Timing
 from harness.targets import Target
@@ -205,7 +205,7 @@ def _timing(timing: Timing | None, clock: metrics.Clock) -> float | None:
 
 
 def _percentile(share: float, record: Record) -> float | None:
-    return stats.quantile(record.samples.calls, share) if record.samples.calls else None
+    return typical_percentile(record.samples.calls, share) if record.samples.calls else None
 
 
 def _calls(lanes: Launches) -> int:

@@ -33,7 +33,17 @@ from harness.settings import Settings
 from harness.store import Store
 from harness.verdict import Problem
 
-EFFORT = Effort(slow_rounds=2, longest_call=30.0, share=False, block_seconds=0.001, most_rounds=16, extension=4, quick_seconds=0.02)
+EFFORT = Effort(
+    slow_rounds=2,
+    longest_call=30.0,
+    share=False,
+    block_seconds=0.004,
+    most_rounds=16,
+    extension=2,
+    quick_seconds=0.02,
+    laps=25,
+    one_cpu=True,
+)
 SLOW_ROUNDS, SLOW_SECONDS = 8, 0.01
 """Rounds of a launch where a call takes longer than a block should."""
 

@@ -12,7 +12,8 @@ class Effort:
     it, the quick one first; what only a fresh process can tell (first call, memory) is then absent from the others.
     block_seconds: of calls timed together. most_rounds: of blocks, in each launch. extension: so many times as many rounds are
     taken, within EXTENSION_SECONDS, of rows that were disturbed in nearly all of them. quick_seconds: a row whose call takes less
-    answers every seed before it is timed; of slower ones the timed calls are checked.
+    answers every seed before it is timed; of slower ones the timed calls are checked. laps: stamps within a block, see Block. one_cpu:
+    rows of one thread take their rounds on the same CPU, now on this one, now on another.
     """
 
     slow_rounds: int = 1
@@ -22,6 +23,8 @@ class Effort:
     most_rounds: int = 48
     extension: int = 1
     quick_seconds: float = 0.1
+    laps: int = 0
+    one_cpu: bool = False
 
 
 EXTENSION_SECONDS = 6.0
