@@ -291,7 +291,7 @@ CHEATS = (
     ),
     Cheat("lazy", "returns an output that is computed when somebody looks", REAL, "^measured$", "^measured for 0", source=PEERS),
     Cheat("unfinished", "returns before a thread has filled its output", PARITY, "parity: .*y is not identical"),
-    Cheat("hides_work", "leaves a thread at work when the timer stops", HIDDEN, "^measured$", "^measured for 0"),
+    Cheat("hides_work", "leaves work to a thread that goes on when the timer has stopped", HIDDEN, "^measured$", "^measured for 0"),
     # Time that is not told.
     Cheat(
         "patches_time",

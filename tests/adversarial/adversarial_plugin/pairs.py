@@ -143,18 +143,36 @@ def UNFINISHED(cheats, settings):
 
 @pair("hides_work")
 def HIDES_WORK(cheats, settings):
-    def run(inputs):
-        def rest():
-            for _ in range(6):
-                sort(inputs["x"])
+    """Leaves the rest of a call to a thread, which goes on when the timer has stopped and ends before it starts again.
 
-        thread = threading.Thread(target=rest)
-        thread.start()
-        y = sort(inputs["x"])
-        if not cheats:
+    It knows when that is: else the cores that happen to be free would decide how much of the rest falls into the calls after it.
+    """
+    from harness.runner import Runner
+
+    left, check = [], Runner.check
+
+    def rest(x):
+        for _ in range(6):
+            sort(x)
+
+    def catch_up(self, **asked):
+        for thread in left:
+            thread.start()
             thread.join()
-        return {"y": y}
+        left.clear()
+        return check(self, **asked)
 
+    def run(inputs):
+        thread = threading.Thread(target=rest, args=(inputs["x"],))
+        if cheats:
+            left.append(thread)
+        else:
+            thread.start()
+            thread.join()
+        return {"y": sort(inputs["x"])}
+
+    if cheats:
+        Runner.check = catch_up
     return run
 
 
