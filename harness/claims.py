@@ -115,12 +115,12 @@ def _entry(claim: Claim, sessions: Sequence[Session], components: Collection[str
 
 
 def _why_not(claim: Claim, components: Collection[str]) -> str:
+    if claim.shown_by:
+        return f"sessions record no figure of it; this shows it: {claim.shown_by}"
     if claim.component not in components:
         return f"component not registered: {claim.component}"
     if claim.check == "model":
         return "needs a scaled run and a stated model"
-    if claim.shown_by:
-        return f"sessions record no figure of it; this shows it: {claim.shown_by}"
     if not _measurable(claim):
         return "a behaviour: no metric shows it" if claim.metric == "behaviour" else f"nothing measures {claim.metric} yet"
     what = claim.implementation or "an optimized implementation"

@@ -242,7 +242,7 @@ def _growth(record: Record) -> float | str:
 
 def _limit_share(record: Record) -> float | str:
     if record.floor is None:
-        return "no work model, or this machine's ceilings are not measured yet (harness machine --limits)"
+        return "no work model of this row, or this machine's ceilings are not measured yet (harness machine --limits)"
     seconds = _seconds(record)
     return seconds if isinstance(seconds, str) else record.floor.seconds / seconds
 
@@ -269,9 +269,12 @@ _PER_LAUNCH: dict[str, Callable[[Record], float | str]] = {
 
 def _speedups_of(own: Key, launches: Sequence[Record], series: Mapping[Key, Sequence[Record]]) -> dict[str, Value]:
     candidates: dict[str, list[Sequence[Record]]] = {}
+    mine = launches[0]
     for other, bases in series.items():
         base = bases[0]
-        if other != own and base.role != "optimized" and _comparable(launches[0], base):
+        # What a variant of the reference is compared with is the reference itself, and not the other way round.
+        itself = mine.role == base.role == "reference" and not mine.variant
+        if other != own and base.role != "optimized" and not itself and _comparable(mine, base):
             name = "reference" if base.role == "reference" else base.row
             candidates.setdefault(name, []).append(bases)
     return {SPEEDUP + name: _speedup(launches, name, bases) for name, bases in candidates.items()}

@@ -61,21 +61,45 @@ def page(registry: Registry) -> str:
         on = [component.name for component in components if any(effect.setting == setting for effect in component.effects)]
         on += [f"{name} (`--only realtime`)" for name in _realtime(registry)] if setting == "audio_buffer" else []
         lines.append(f"| {variable} | {setting} | {values[0]} | {values[1]} | {', '.join(on) or NOWHERE} |")
-    return "\n".join([*lines, "", *SIZES, ""])
+    return "\n".join([*lines, "", ORIGINS, SIZES])
 
 
 def _realtime(registry: Registry) -> list[str]:
     return [name for name in ours(registry) if any(item.realtime for item in registry.implementations(name).values())]
 
 
-SIZES = (
-    "## What `model_size` means",
-    "",
-    "Where a component honours it, its `component.py` or its page says what the three sizes are. Of the five small models and of",
-    "`model_pipeline`, `large` are the documented structures as trained, `medium` the same with half of the weights at zero, fine-tuned",
-    "(half the bytes to ship, as fast), `small` students of them with less than an eighth of the weights. `features` and `song_queue`",
-    "have no weights: their smaller flavour is `mode=lightweight`. The others compute one thing, at one size.",
-)
+ORIGINS = """## Where a value comes from
+
+The profile, then the document's variable, then `HARNESS_<NAME>`, then the command line: the later one counts. `harness machine` prints each
+with its origin, and below them the document's block of configuration, which every command also logs (logger `harness.context`).
+
+```sh
+MODEL_SIZE=small HARNESS_MODEL_SIZE=medium harness machine --model-size large  # large, from command line
+LIGHTWEIGHT_MODE=auto harness machine                                          # what auto means here, and why
+LIGHTWEIGHT_MODE=auto LIGHTWEIGHT_DETECT=architecture harness machine          # the document's rule: ARM is lightweight
+MODEL_PRECISION=int4 harness machine                                           # refused: which variable, what was expected
+MAX_AUDIO_DURATION=5 harness run features.native --only parity --case clip-10s # refused by the row: at most 5 s
+```
+
+LIGHTWEIGHT_MODE takes true, 1, yes, false, 0, no and auto. Nothing is detected where it is unset, since what is asked for is measured: then
+the mode is full (the container's default is `auto`). `auto` is lightweight where there are at most 4 GB of memory, or at most 4 cores with
+vectors of 128 bits. A value that is set for all of a run turns only the rows that honour it. The defaults in the table are those of the
+document's block; no row takes one of them by itself but what `mode=lightweight` says ([what it costs and brings](lightweight.md)).
+"""
+
+SIZES = """## What `model_size` means
+
+| component | small | medium | large | without |
+|---|---|---|---|---|
+| the five small models, `model_pipeline` | students with less than an eighth of the weights | the documented structures, half of the \
+weights at zero, fine-tuned: half the bytes to ship, as fast | the documented structures as trained | large |
+| `generator` | half of the layers; of the flavour `small` the trained `draft`, with an eighth of the weights | the flavour of the case | \
+twice the layers, seeded weights | medium |
+| `tts` | FastSpeech2 with 1.5 M weights, HiFi-GAN V3 | FastSpeech2 for LJSpeech, HiFi-GAN V2 | the same, HiFi-GAN V1 | the case's voice |
+
+Every row is compared with the reference of its size. A checkpoint of your own has the size that it has. `features` and `song_queue` have
+no weights: their smaller flavour is `mode=lightweight`. The others compute one thing, at one size.
+"""
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ def test_a_claim_may_be_about_a_components_own_metric() -> None:
 
 
 def test_what_no_session_records_names_the_command_that_shows_it() -> None:
-    found = entry(claim(metric="behaviour", at_least=None, shown_by="pytest tests/x.py"), session(NATIVE))
+    found = entry(claim(component="settings", metric="behaviour", at_least=None, shown_by="pytest tests/x.py"), session(NATIVE))
     assert (found.status, found.reason) == ("not yet measured", "sessions record no figure of it; this shows it: pytest tests/x.py")
     root = Path(__file__).parent.parent
     named = [one.shown_by.removeprefix("pytest ") for one in load() if one.shown_by.startswith("pytest ")]

@@ -1,9 +1,11 @@
 """The source document's variables, its lightweight mode, and its log block."""
 
+import logging
+
 import pytest
 from machine_files import MACHINES, machine
 
-from harness import lightweight, profile
+from harness import context, lightweight, profile
 from harness.lightweight import block, decided, detected, from_environment
 from harness.settings import ConfigurationError, Settings
 
@@ -63,6 +65,14 @@ def test_only_auto_is_decided():
 def test_an_unknown_rule_is_refused():
     with pytest.raises(ConfigurationError, match="LIGHTWEIGHT_DETECT: expected machine or architecture, found 'chip'"):
         detected(machine("gb10"), {"LIGHTWEIGHT_DETECT": "chip"})
+
+
+def test_block_is_logged_when_a_command_looks_at_the_machine(caplog, monkeypatch):
+    monkeypatch.setenv("MAX_AUDIO_DURATION", "90")
+    with caplog.at_level(logging.INFO, "harness.context"):
+        found = context.gather()
+    assert caplog.messages == ["\n".join(block(found.settings, found.machine))]
+    assert "Max Audio Duration: 90s" in caplog.messages[0]
 
 
 def test_block_is_the_documents():

@@ -16,7 +16,7 @@ import pytest
 
 from harness import record, registry
 from harness.component import Variant
-from harness.measure import THOROUGH, Effort, flip_settings, fuzz, launch, plan, run, slow
+from harness.measure import THOROUGH, Effort, flip_settings, fuzz, launch, plan, records, run, slow
 from harness.measure.calibration import Calibration
 from harness.measure.effort import DEFAULT
 from harness.measure.lane import Lane, reproduce
@@ -594,6 +594,12 @@ def test_the_floor_comes_from_the_work_model(installed):
     assert found["twice"].floor == record.Floor(1e-6, "L2 read")
     assert seen[0][0].bytes == 800.0
     assert str(seen[0][1]) == found["twice"].environment["OMP_NUM_THREADS"]
+
+
+@pytest.mark.parametrize("variant", [{"model_size": "small"}, {"mode": "lightweight", "precision": "int8"}])
+def test_what_does_other_work_than_the_case_says_has_no_floor(variant):
+    lane = SimpleNamespace(target=SimpleNamespace(planned=SimpleNamespace(variant=variant)))
+    assert records._floor(lane, lambda *_: record.Floor(1e-6, "L2 read")) is None
 
 
 # Adversarial inputs and settings.

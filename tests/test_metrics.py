@@ -124,6 +124,8 @@ def test_the_plain_reference_is_the_base_not_its_variant() -> None:
     truth = launches("reference", 0.02, variant={"precision": "float64"})
     found = speedups(native + truth + launches("reference", 0.1))
     assert found[key(native[0])]["speedup_over_reference"].point == pytest.approx(10)  # type: ignore[union-attr]
+    assert found[key(truth[0])]["speedup_over_reference"].point == pytest.approx(5)  # type: ignore[union-attr]
+    assert found[key(launches("reference", 0.1)[0])] == {}
 
 
 def test_controls_and_failures_are_no_bases() -> None:

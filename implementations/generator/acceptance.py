@@ -19,9 +19,9 @@ from implementations.generator.engine import Engine
 from implementations.generator.flavours import FLAVOURS
 from implementations.generator.generation import Frame, Request, check, generate
 from implementations.generator.limits import speculative_speedup
+from implementations.generator.songs import song
 from implementations.generator.speculative import Dial, Draft, ModelDraft, SectionCopy, Tally
 from implementations.generator.text import prompt_of
-from implementations.generator.training import song
 
 ERRORS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
 AHEAD = 3

@@ -60,12 +60,13 @@ NB_MODULE(_native, m) {
     m.def("levels", &dispatch::levels, "Dispatch levels that can run here, fastest first.");
     nb::class_<skinny::Level>(m, "Level").def_prop_ro("name", [](const skinny::Level& level) { return level.name; });
     m.def("level", &skinny::level_named, nb::arg("name"), nb::rv_policy::reference, "A dispatch level, the fastest one for `auto`.");
-    const char* about = "out (rows, outputs) = x (rows, inputs) @ weights (outputs, inputs).T; uint16 are the bits of bfloat16.";
+    const char* about = "out (rows, outputs) = x (rows, inputs) @ weights (outputs, inputs).T; uint16 are the bits of bfloat16, int16 of float16.";
     const auto define = [&](auto* function) {
         m.def("multiply", function, nb::arg("level"), nb::arg("weights").noconvert(), nb::arg("x").noconvert(), nb::arg("out").noconvert(),
               nb::arg("scales").none(), nb::arg("threads"), about);
     };
     define(&multiply<float, skinny::Type::float32>);
     define(&multiply<uint16_t, skinny::Type::bfloat16>);
+    define(&multiply<int16_t, skinny::Type::float16>);
     define(&multiply<int8_t, skinny::Type::int8>);
 }

@@ -98,9 +98,9 @@ def load(folder: Path, dtype: torch.dtype = torch.bfloat16) -> tuple[Flavour, We
     weights: Weights = {}
     for path in files:
         for name, tensor in _tensors(path, [name for name in found if found[name][0] == path]):
-            if not torch.isfinite(tensor).all():
-                raise CheckpointError(f"{path}: {name}: expected finite values, found NaN or infinity")
             weights[name] = tensor.to(dtype, copy=True)
+            if not torch.isfinite(weights[name]).all():
+                raise CheckpointError(f"{path}: {name}: expected finite values, found NaN or infinity (as {dtype})")
     return flavour, {name: weights[name] for name in expected}
 
 

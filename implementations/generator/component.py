@@ -1,7 +1,7 @@
 """Three components: the music generator, and its two stages. What is computed, on what, how equal, at least how much work.
 
-`flavour` names sizes and weights: trained ones of `small`, random ones else. Exact means float32 between weights, which bfloat16 holds
-exactly. Source: HeartMuLa/heartlib.
+`flavour` names sizes and weights: trained ones of `small`, random ones else; model_size replaces it (`flavours.sized`). Exact means float32
+between weights, which bfloat16 holds exactly. mode=lightweight is the small size, in 8 bits where a row has them. Source: HeartMuLa.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from harness.component import Case, Close, Component, Effect, Identical, Inputs,
 from implementations.generator.flavours import CODEBOOKS, FRAMES_PER_SECOND, Flavour, flavour_of
 from implementations.generator.generation import Prompt, Request, check
 from implementations.generator.sampling import philox
+from implementations.generator.songs import FRAMES as MADE_FRAMES
+from implementations.generator.songs import song as made_song
+from implementations.generator.text import prompt_of
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
@@ -73,6 +76,30 @@ def song(
         }
 
     return Case(name, make, quick=quick, thorough=thorough)
+
+
+def held_out(seed: int) -> Inputs:
+    """A made-up song that the small weights were not trained on, read code by code: `labels` are what came next.
+
+    Without guidance, so that the logits are what the model expects.
+    """
+    tags, lyrics, codes = made_song(2 * seed + 1, MADE_FRAMES)
+    sizes = flavour_of("small")
+    prompt = prompt_of(tags, lyrics, sizes)
+    return {
+        "flavour": sizes.name,
+        "text": prompt.text,
+        "muq": prompt.muq,
+        "muq_place": prompt.muq_place,
+        "frames": len(codes),
+        "guidance": 1.0,
+        "temperature": 1.0,
+        "top_k": 1,
+        "seed": seed,
+        "end": sizes.vocabulary,
+        "forced": codes,
+        "labels": codes,
+    }
 
 
 def hidden_states(name: str, flavour: str, *, frames: int, top_k: int = 1, quick: bool = False, thorough: str = "") -> Case:
@@ -200,9 +227,12 @@ _UNIT = Unit("frame", 1 / FRAMES_PER_SECOND)
 _LOGITS = Close(5e-4, precision="float32")
 
 
-def _effects(case: str, threads: Sequence[Effect]) -> tuple[Effect, ...]:
-    narrower = [Effect("precision", ("float32", precision), case, "output") for precision in ("bfloat16", "int8")]
-    return (*narrower, *threads)
+_SIZES = tuple(Effect("model_size", ("medium", size), "tiny", "output") for size in ("small", "large"))
+
+
+def _effects(case: str, others: Sequence[Effect]) -> tuple[Effect, ...]:
+    narrower = [Effect("precision", ("float32", precision), case, "output") for precision in ("bfloat16", "float16", "int8")]
+    return (*narrower, *others)
 
 
 GENERATOR = Component(
@@ -211,6 +241,7 @@ GENERATOR = Component(
     cases=(
         song("tiny", "tiny", text=12, frames=12, quick=True),
         song("song-10s", "small", text=60, frames=SONG_FRAMES, top_k=50),
+        Case("held-out-3s", held_out),
         song("real-width", "real-width", text=48, frames=REAL_WIDTH_FRAMES, forced=True, thorough=_WHOLE),
         song("real-width-4", "real-width-4", text=48, frames=REAL_WIDTH_FRAMES, forced=True, thorough="two layers more, for the model"),
     ),
@@ -218,10 +249,18 @@ GENERATOR = Component(
     produced=partial(_produced, "codes"),
     strategy=partial(_strategy, "generator"),
     work=work,
-    effects=_effects("tiny", (Effect("threads", (1, 2), "song-10s", "processes"), Effect("batch", (1, 2), "song-10s", "time"))),
+    effects=_effects(
+        "tiny",
+        (
+            *_SIZES,
+            Effect("mode", ("full", "lightweight"), "tiny", "output"),
+            Effect("threads", (1, 2), "song-10s", "processes"),
+            Effect("batch", (1, 2), "song-10s", "time"),
+        ),
+    ),
     description="music tokens from text, frame by frame; inputs: flavour, text (n,) int64, muq (width,) float32 at position muq_place, "
-    "frames, guidance, temperature, top_k, seed, end, perhaps forced (frames, 8) int64; outputs: codes (frames, 8) int32, logits "
-    "(frames, 8, vocabulary) float32",
+    "frames, guidance, temperature, top_k, seed, end, perhaps forced and labels (frames, 8) int64; outputs: codes (frames, 8) int32, "
+    "logits (frames, 8, vocabulary) float32",
 )
 
 BACKBONE = Component(

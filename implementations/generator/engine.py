@@ -67,8 +67,8 @@ def torch_threads(count: int | None) -> Iterator[None]:
 class Layers:
     """A transformer whose rows are sequences: x (rows, n, dim) at positions start ... -> hidden states."""
 
-    def __init__(self, sizes: Stack, weights: Weights, prefix: str, hold: Hold, dtype: torch.dtype) -> None:
-        self.sizes, self.dtype = sizes, dtype
+    def __init__(self, sizes: Stack, weights: Weights, prefix: str, hold: Hold, dtype: torch.dtype, *, kept: torch.dtype) -> None:
+        self.sizes, self.dtype, self.kept = sizes, dtype, kept
         take = weights.pop
         self.layers = []
         for number in range(sizes.layers):
@@ -88,7 +88,7 @@ class Layers:
         if len(self.turns) < positions:
             self.turns = torch.view_as_complex(rotary(self.sizes.head_dim, positions)).to(self.norm.device)
         # Zeros, for whoever looks at places that are not written yet under a mask: NaN times nothing is NaN.
-        keys, values = (torch.zeros(shape, dtype=self.dtype, device=self.norm.device) for _ in range(2))
+        keys, values = (torch.zeros(shape, dtype=self.kept, device=self.norm.device) for _ in range(2))
         return Cache(keys, values)
 
     def __call__(self, x: Tensor, cache: Cache, start: int) -> Tensor:
@@ -105,7 +105,8 @@ class Layers:
             keys[:, :, start:stop] = qk[:, :, heads:].transpose(1, 2)
             values[:, :, start:stop] = made[:, :, heads + narrow :].transpose(1, 2)
             q = qk[:, :, :heads].transpose(1, 2).reshape(rows, narrow, -1, size)
-            mixed = scaled_dot_product_attention(q, keys[:, :, :stop], values[:, :, :stop], attn_mask=mask)
+            past, said = (kept[:, :, :stop].to(self.dtype) for kept in (keys, values))
+            mixed = scaled_dot_product_attention(q, past, said, attn_mask=mask)
             x = x + out(mixed.reshape(rows, heads, count, size).transpose(1, 2).reshape(rows, count, heads * size))
             gate, up = gate_up(rms_norm(x, (dim,), mlp_norm, NORM_EPSILON)).chunk(2, dim=-1)
             x = x + down(silu(gate) * up)
@@ -115,15 +116,22 @@ class Layers:
 class Engine:
     """A `generation.Model` that keeps of `weights` what `hold` keeps, and empties it meanwhile: memory peaks at one layer above.
 
-    dtype: of all that is not a weight, float32 or bfloat16. draft: who proposes frames, where somebody does (`speculative`). threads: of
-    torch while it computes, its own number by default; 1 where products have threads of their own, beside which torch's would wait in a
-    loop and keep their cores.
+    dtype: of all that is not a weight, float32 or bfloat16. kept: of keys and values from one frame to the next, as dtype by default.
+    draft: who proposes frames, where somebody does (`speculative`). threads: of torch while it computes, its own number by default; 1
+    where products have threads of their own, beside which torch's would wait in a loop and keep their cores.
     """
 
     draft: Draft | None = None
 
     def __init__(
-        self, flavour: Flavour, weights: Weights, hold: Hold, dtype: torch.dtype = torch.float32, threads: int | None = None
+        self,
+        flavour: Flavour,
+        weights: Weights,
+        hold: Hold,
+        dtype: torch.dtype = torch.float32,
+        threads: int | None = None,
+        *,
+        kept: torch.dtype | None = None,
     ) -> None:
         self.flavour, self.dtype, self.threads = flavour, dtype, threads
         take = weights.pop
@@ -134,8 +142,8 @@ class Engine:
         further = take("audio_head").unbind(0)
         self.heads = [hold(take("codebook0_head.weight")), *(hold(head.T.contiguous()) for head in further)]
         del further
-        self.backbone = Layers(flavour.backbone, weights, "backbone", hold, dtype)
-        self.decoder = Layers(flavour.decoder, weights, "decoder", hold, dtype)
+        self.backbone = Layers(flavour.backbone, weights, "backbone", hold, dtype, kept=kept or dtype)
+        self.decoder = Layers(flavour.decoder, weights, "decoder", hold, dtype, kept=kept or dtype)
         if weights:
             raise ValueError(f"weights: expected those of {flavour.name}, found {', '.join(list(weights)[:3])} besides")
 

@@ -168,6 +168,23 @@ FLAVOURS: Mapping[str, Flavour] = {
 """Published ones by the sizes of both parts ("3B+300M"); real-width: two of 28 layers, the rest whole; small, draft: shipped weights."""
 
 
+def sized(flavour: Flavour, size: str | None) -> Flavour:
+    """What model_size makes of a flavour: "medium" is as it stands, "small" has half of the layers, "large" twice as many.
+
+    Where a smaller model was trained, `small` is that: of the flavour of this name the `draft`, which is half as wide too.
+    """
+    if size in (None, "medium"):
+        return flavour
+    if size == "small" and flavour.name == "small":
+        return FLAVOURS["draft"]
+    backbone, decoder = (replace(part, layers=_layers(part.layers, size)) for part in (flavour.backbone, flavour.decoder))
+    return replace(flavour, name=f"{flavour.name}-{size}", backbone=backbone, decoder=decoder)
+
+
+def _layers(layers: int, size: str | None) -> int:
+    return max(1, layers // 2) if size == "small" else 2 * layers
+
+
 def flavour_of(name: str) -> Flavour:
     """The flavour of that name; ValueError lists the known ones."""
     if name not in FLAVOURS:

@@ -8,6 +8,12 @@
 #include <cstring>
 #include <type_traits>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
 namespace skinny::LEVEL {
 
 #if defined(LEVEL_avx512)
@@ -23,6 +29,7 @@ typedef float F __attribute__((vector_size(kBytes)));
 typedef uint32_t U __attribute__((vector_size(kBytes)));
 typedef int32_t I __attribute__((vector_size(kBytes)));
 typedef int8_t B __attribute__((vector_size(kLanes)));
+typedef int16_t H __attribute__((vector_size(2 * kLanes)));
 
 template <class V> inline V load(const void* from) {
     V v;
@@ -49,6 +56,24 @@ struct BFloat16 {
         const U both = load<U>(w);
         a = (F)(both << 16), b = (F)(both & 0xffff0000u);
     }
+};
+struct Float16 {
+    using Stored = int16_t;
+    static inline F one(const Stored* w) {
+#if defined(LEVEL_avx512)
+        return (F)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)));
+#elif defined(LEVEL_avx2)
+        return (F)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
+#elif defined(__aarch64__)
+        return (F)vcvt_f32_f16(vreinterpret_f16_s16(vld1_s16(w)));
+#else
+        // Exponent and fraction move up as they are; the factor 2^112 corrects the bias of the exponent, denormals included.
+        const I bits = __builtin_convertvector(load<H>(w), I);
+        const F magnitude = (F)((bits & 0x7fff) << 13) * 0x1p112f;
+        return (F)((I)magnitude | ((bits & 0x8000) << 16));
+#endif
+    }
+    static inline void widen(const Stored* w, F& a, F& b) { a = one(w), b = one(w + kLanes); }
 };
 struct Int8 {
     using Stored = int8_t;
@@ -138,6 +163,7 @@ void multiply(const Matrix& m, const float* x, int64_t rows, float* out, int64_t
     switch (m.type) {
         case Type::float32: return typed<Float32>(m, x, rows, out, stride, begin, end);
         case Type::bfloat16: return typed<BFloat16>(m, x, rows, out, stride, begin, end);
+        case Type::float16: return typed<Float16>(m, x, rows, out, stride, begin, end);
         case Type::int8: return typed<Int8>(m, x, rows, out, stride, begin, end);
     }
 }

@@ -5,7 +5,7 @@
 
 namespace skinny {
 
-enum class Type { float32, bfloat16, int8 };
+enum class Type { float32, bfloat16, float16, int8 };
 
 // weights: (outputs, inputs), row after row, as they lie in a checkpoint. scales: (outputs) for int8, else null.
 struct Matrix {

@@ -40,13 +40,38 @@ def _snr(reference: np.ndarray, candidate: np.ndarray) -> float:
 
 
 def _in_range(reference: np.ndarray, candidate: np.ndarray, inputs: Inputs) -> float:
-    """Share of codes that are codes: 1 where the candidate is of as many frames as the reference."""
-    if candidate.shape != reference.shape or candidate.dtype != reference.dtype:
+    """Share of codes that are codes; 0 of another number of frames than the reference's, unless a code may end the song."""
+    vocabulary = flavour_of(inputs["flavour"]).vocabulary
+    frames = slice(None) if inputs.get("end", vocabulary) >= vocabulary else slice(1)
+    if candidate[frames].shape != reference[frames].shape or candidate.dtype != reference.dtype:
         return 0.0
-    return float(np.mean((candidate >= 0) & (candidate < flavour_of(inputs["flavour"]).vocabulary)))
+    return float(np.mean((candidate >= 0) & (candidate < vocabulary)))
 
 
-_NARROW = {"bfloat16": ("weights, caches and all between them of 8 significant bits", 26.0), "int8": ("weights of 8 bits", 26.0)}
+def nats(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean surprise at the labels (frames, 8), in nats a code, of logits (frames, 8, vocabulary)."""
+    wide = logits.astype(np.float64)
+    most = wide.max(axis=-1, keepdims=True)
+    whole = most[..., 0] + np.log(np.exp(wide - most).sum(axis=-1))
+    return float((whole - np.take_along_axis(wide, labels[..., None], axis=-1)[..., 0]).mean())
+
+
+def nats_lost(reference: np.ndarray, candidate: np.ndarray, inputs: Inputs) -> float | None:
+    """By how many nats a code a song surprises the candidate more than the reference; None where nobody knows what came next."""
+    if "labels" not in inputs:
+        return None
+    return nats(candidate, inputs["labels"]) - nats(reference, inputs["labels"])
+
+
+def _lost(at_most: float) -> Metric:
+    return Metric("nats_lost_per_code", at_most=at_most, function=nats_lost, of_inputs=True)
+
+
+_NARROW = {
+    "bfloat16": ("weights, caches and all between them of 8 significant bits", 26.0),
+    "float16": ("weights, keys and values of 11 significant bits; products and sums in float32", 50.0),
+    "int8": ("weights of 8 bits", 26.0),
+}
 """By precision the reason and the least signal-to-noise ratio of logits in dB: a layer left out, or a wrong scale, gives below 15."""
 
 
@@ -58,4 +83,20 @@ def precision_variant(component: str, precision: str) -> Variant:
         metric = Metric("snr_db", at_least=bound)
         return Variant({"precision": precision}, {"hidden": Approximate(metric, reason), "logits": Approximate(metric, reason)})
     codes = Approximate(Metric("codes_in_range", at_least=1.0, function=_in_range, of_inputs=True), reason)
-    return Variant({"precision": precision}, {"codes": codes, "logits": Approximate(of_logits, reason)})
+    also = (_lost(0.05),) if component == "generator" else ()
+    return Variant({"precision": precision}, {"codes": codes, "logits": Approximate(of_logits, reason, also=also)})
+
+
+_OTHER = "another model, half as deep, of `small` the draft"
+LIGHTWEIGHT = Variant(
+    {"mode": "lightweight"},
+    {
+        "codes": Approximate(Metric("codes_in_range", at_least=1.0, function=_in_range, of_inputs=True), _OTHER),
+        "logits": Approximate(
+            Metric("logits_snr_db", at_least=-60.0, function=until_parted, of_inputs=True),
+            f"{_OTHER}: no bound holds but on a song it was trained for",
+            also=(_lost(0.5),),
+        ),
+    },
+)
+"""The row of the document's lightweight mode, compared with the reference at full size."""

@@ -19,10 +19,14 @@ MANY = 64
 """Rows from which on a matrix product by a copy in float32 is faster: then it is no longer memory that limits."""
 
 
+_BITS = {torch.bfloat16: torch.uint16, torch.float16: torch.int16}
+"""What the kernel takes in place of a dtype that NumPy may not have: its bits. Two kinds of bits, told apart by their sign."""
+
+
 def hold(weight: Tensor, *, threads: int | None = None, level: str = "auto") -> Product:
-    """A float32 or bfloat16 weight (outputs, inputs) as it is, without a copy where it is contiguous. threads: torch's by default."""
+    """A float32, bfloat16 or float16 weight (outputs, inputs) as it is, not copied where it is contiguous. threads: torch's by default."""
     kept = weight.contiguous()
-    bits = kept.view(torch.uint16) if kept.dtype == torch.bfloat16 else kept
+    bits = kept.view(_BITS[kept.dtype]) if kept.dtype in _BITS else kept
     threads = threads or torch.get_num_threads()
     return partial(_product, _multiply(bits, None, threads, level), kept.float, len(kept), threads)
 

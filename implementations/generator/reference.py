@@ -28,6 +28,7 @@ GENERATOR, BACKBONE, DEPTH = implementations(
     "reference",
     open_model,
     precisions=("bfloat16",),
+    light=True,
     settings=("threads", "affinity"),
     requires=Requires(packages=("torch",)),
     description="upstream's algorithm in plain torch; bfloat16: as upstream runs it, under autocast",

@@ -13,9 +13,9 @@ import numpy as np
 from harness.component import Implementation, Inputs, Outputs, Role, Run
 from implementations._torch import threads
 from implementations.generator.component import COMPONENTS, depth_request_of, request_of
-from implementations.generator.flavours import CODEBOOKS, Flavour
+from implementations.generator.flavours import CODEBOOKS, Flavour, sized
 from implementations.generator.generation import Frame, Model, Request, generate, write_frame
-from implementations.generator.narrow import precision_variant
+from implementations.generator.narrow import LIGHTWEIGHT, precision_variant
 
 if TYPE_CHECKING:
     from harness.settings import Settings
@@ -75,6 +75,9 @@ def load(
         raise ValueError(f"{component}.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
     if settings.batch not in (None, 1, 2):
         raise ValueError(f"{component}.{name}: batch: expected 2 (the rows of guidance together) or 1, found {settings.batch}")
+    if settings.mode not in (None, "full", "lightweight"):
+        raise ValueError(f"{component}.{name}: mode: expected full or lightweight, found {settings.mode!r}")
+    size = settings.model_size or ("small" if is_lightweight(settings) else None)
     for module in modules:
         import_module(module)
     held: dict[str, Model] = {}
@@ -83,7 +86,7 @@ def load(
         flavour, request = depth_request_of(inputs) if component == "generator_depth" else request_of(inputs)
         if flavour.name not in held:
             held.clear()
-            held[flavour.name] = open_(flavour, settings)
+            held[flavour.name] = open_(sized(flavour, size), settings)
         return runs[component](held[flavour.name], request, inputs)
 
     runs: Mapping[str, Callable[[Model, Request, Inputs], Outputs | Iterator[Outputs]]] = {
@@ -96,12 +99,18 @@ def load(
     held.clear()
 
 
+def is_lightweight(settings: Settings) -> bool:
+    """Whether what is not set otherwise is to be small: the size, and the precision of rows that have a narrower one."""
+    return settings.mode == "lightweight"
+
+
 def implementations(
     name: str,
     role: Role,
     open_: Open,
     *,
     precisions: tuple[str, ...] = (),
+    light: bool = False,
     modules: tuple[str, ...] = ("torch",),
     settings: tuple[str, ...] = ("threads", "affinity", "batch"),
     generate: Generate = generate,
@@ -109,19 +118,17 @@ def implementations(
 ) -> list[Implementation]:
     """One Implementation of each component, in the order of `COMPONENTS`.
 
-    precisions: those it has beside float32, a row each. modules: what it computes with. generate: frames of a song, where that is more
-    than the two stages in turn.
+    precisions: those it has beside float32, a row each. light: of the whole generator it has a lightweight mode. modules: what it computes
+    with. generate: frames of a song, where that is more than the two stages in turn.
     """
     own = partial(load, name=name, open_=open_, precisions=("float32", *precisions), modules=modules, generate=generate)
-    return [
-        Implementation(
-            component=component,
-            name=name,
-            role=role,
-            load=partial(own, component=component),
-            settings=(*(("precision",) if precisions else ()), *settings),
-            variants=tuple(precision_variant(component, precision) for precision in precisions),
-            **options,
-        )
-        for component in COMPONENTS
-    ]
+    narrow = ("precision",) if precisions else ()
+    found = []
+    for component in COMPONENTS:
+        whole = component == "generator"
+        modes = (LIGHTWEIGHT,) if whole and light else ()
+        honoured = (*narrow, *settings, *(("model_size",) if whole else ()), *(("mode",) if modes else ()))
+        variants = (*(precision_variant(component, precision) for precision in precisions), *modes)
+        load_ = partial(own, component=component)
+        found.append(Implementation(component, name, role, load_, settings=honoured, variants=variants, **options))
+    return found

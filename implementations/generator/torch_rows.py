@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.component import Requires
 from implementations.generator.flavours import Flavour, flavour_of
 from implementations.generator.generation import Frame, Model, Request, generate
-from implementations.generator.serving import implementations
+from implementations.generator.serving import implementations, is_lightweight
 
 if TYPE_CHECKING:
     from harness.settings import Settings
@@ -30,15 +30,18 @@ def open_prepacked(flavour: Flavour, settings: Settings) -> Model:
 
 
 def open_native(flavour: Flavour, settings: Settings) -> Model:
-    """bfloat16 weights as they are, or in 8 bits; float32 between them."""
+    """bfloat16 weights as they are, in 8 bits, or with keys and values in float16; float32 between them."""
     import torch
 
     from implementations.generator import native
     from implementations.generator.checkpoints import weights_of
     from implementations.generator.engine import Engine, RowByRow
 
-    hold = partial(native.hold_int8 if settings.precision == "int8" else native.hold, threads=settings.threads)
-    engine = Engine(flavour, weights_of(flavour, torch.bfloat16), hold, threads=1)
+    precision = settings.precision or ("int8" if is_lightweight(settings) else "float32")
+    hold = partial(native.hold_int8 if precision == "int8" else native.hold, threads=settings.threads)
+    half = precision == "float16"
+    weights = weights_of(flavour, torch.float16 if half else torch.bfloat16)
+    engine = Engine(flavour, weights, hold, threads=1, kept=torch.float16 if half else None)
     return RowByRow(engine) if settings.batch == 1 else engine
 
 
@@ -104,10 +107,11 @@ NATIVE_GENERATOR, NATIVE_BACKBONE, NATIVE_DEPTH = implementations(
     "native",
     "optimized",
     open_native,
-    precisions=("int8",),
+    precisions=("float16", "int8"),
+    light=True,
     modules=("torch", NATIVE),
     requires=Requires(packages=("torch",), native=NATIVE),
-    description="the same with own products of few rows: bfloat16 weights by float32, exact at half of the bytes",
+    description="the same with own products of few rows: bfloat16, float16 or int8 weights by float32; exact at half of the bytes",
 )
 CUDA_GENERATOR, CUDA_BACKBONE, CUDA_DEPTH = implementations(
     "torch_cuda",

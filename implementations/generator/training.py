@@ -17,35 +17,11 @@ from torch.nn.functional import cross_entropy
 from implementations.generator.checkpoints import SHIPPED, model_of, random, save
 from implementations.generator.flavours import CODEBOOKS, FLAVOURS
 from implementations.generator.heartmula import HeartMuLa
+from implementations.generator.songs import FRAMES, song
 from implementations.generator.text import prompt_of
 
-TAGS = ("calm piano", "bright pop", "dark techno", "slow strings")
-PROGRESSIONS = ((0, 9, 5, 7), (0, 7, 9, 5), (9, 8, 7, 8), (0, 5, 0, 7))
-CHANCE = (0.08, 0.15, 0.3, 0.2)
-"""By tag: how often a code of detail is drawn anew."""
-
-CODES = 64
-FRAMES, BATCH, DEEP = 40, 16, 6
-"""Frames of a song in training, songs of a step, and frames of each whose further codes are learned in it."""
-
-
-def song(seed: int, frames: int) -> tuple[str, str, np.ndarray]:
-    """tags, lyrics and codes (frames, 8) int64 of the song of a seed; held-out ones have odd seeds, trained ones even."""
-    rng = np.random.Generator(np.random.PCG64(seed))
-    mood, key = int(rng.integers(len(TAGS))), int(rng.integers(12))
-    motif = rng.choice([0, 2, 4, 5, 7, 9, 11], 8)
-    codes = np.empty((frames, CODEBOOKS), np.int64)
-    for frame in range(frames):
-        chord = PROGRESSIONS[mood][frame // 4 % 4]
-        if frame and frame % 16 == 0:  # the motif comes back, with one note changed
-            motif[rng.integers(8)] = rng.choice([0, 2, 4, 5, 7, 9, 11])
-        codes[frame, 0] = (key + chord) % 12 + 12 * mood
-        codes[frame, 1] = (motif[frame % 8] + key + chord) % 12 + 12 * (frame % 4)
-        for book in range(2, CODEBOOKS):
-            expected = ((2 * book + 1) * codes[frame, book - 1] + book) % CODES  # a permutation of what is above it
-            codes[frame, book] = expected if rng.random() >= CHANCE[mood] else rng.integers(CODES)
-    word = bytes(rng.integers(97, 123, 12).tolist()).decode()
-    return TAGS[mood], word, codes
+BATCH, DEEP = 16, 6
+"""Songs of a step, and frames of each whose further codes are learned in it."""
 
 
 def loss_of(model: HeartMuLa, seeds: list[int], rng: np.random.Generator) -> Tensor:

@@ -5,6 +5,9 @@ predicted, then replaced), or 0 for as many as predicted.
 Outputs: `wave` (samples of all texts, one after the other) float32 in [-1, 1]; `samples` (texts,) int64, how many are each text's;
 `sample_rate` (1,) int64 in Hz.
 
+model_size speaks with another voice than the inputs name (`voices.SIZES`). mode=lightweight is the narrowest precision of a row that every
+processor has, of the native ones int16, with the voice as it is: another one is another speaker, which no comparison makes good.
+
 A text is spoken sentence by sentence. The weights are random, scaled as trained ones: they say how fast and how equal, not how it sounds.
 Which words the dictionary knows depends on what is installed (`text.lexicon.best`), so fixed cases fix their frames.
 """
@@ -29,6 +32,16 @@ EXACT_DB = 100.0
 BFLOAT16 = Variant(
     {"precision": "bfloat16"},
     {"wave": Approximate(Metric("snr_db", at_least=28.0), "decoder, PostNet and vocoder in bfloat16; every decision is the reference's")},
+)
+
+FLOAT16 = Variant(
+    {"precision": "float16"},
+    {
+        "wave": Approximate(
+            Metric("snr_db", at_least=45.0),
+            "weights of decoder, PostNet and vocoder stored in float16; arithmetic and decisions in float32",
+        )
+    },
 )
 
 _WHO = (
@@ -128,7 +141,9 @@ COMPONENT = Component(
     strategy=strategy,
     work=work,
     effects=(
-        *(Effect("precision", ("float32", precision), "quick", "output") for precision in ("bfloat16", "int16", "int8")),
+        *(Effect("precision", ("float32", precision), "quick", "output") for precision in ("bfloat16", "float16", "int16", "int8")),
+        *(Effect("model_size", ("large", size), "quick", "output") for size in ("medium", "small")),
+        Effect("mode", ("full", "lightweight"), "quick", "output"),
         Effect("threads", (1, 2), "sentence-5s-v2", "processes"),
         Effect("sample_rate", (22050, 48000), "sentence-5s", "output"),
         Effect("bit_depth", (16, 8), "quick", "output"),

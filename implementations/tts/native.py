@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 INT16 = Variant(
     {"precision": "int16"}, {"wave": Approximate(Metric("snr_db", at_least=38.0), "the vocoder's products are of 16-bit integers")}
 )
+LIGHTWEIGHT = Variant({"mode": "lightweight"}, INT16.parity)
 INT8 = Variant(
     {"precision": "int8"},
     {
@@ -38,7 +39,8 @@ def _make(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
     from implementations.tts.vocoder.hifigan import weights_of
     from implementations.tts.vocoder.native import Vocoder
 
-    precision, model = settings.precision or "float32", model_of(voice.configuration)
+    precision = settings.precision or ("int16" if settings.mode == "lightweight" else "float32")
+    model = model_of(voice.configuration)
     vocoder = Vocoder(
         voice.shape, weights_of(voice.vocoder), precision="int16" if precision == "int8" else precision, threads=settings.threads
     )
@@ -58,7 +60,8 @@ IMPLEMENTATION = implementation(
     _make,
     precisions=("float32", "int16"),
     requires=_NATIVE,
-    variants=(INT16,),
+    light=True,
+    variants=(INT16, LIGHTWEIGHT),
     description="PyTorch's acoustic model and the native vocoder",
 )
 STREAMING = implementation(
@@ -68,7 +71,8 @@ STREAMING = implementation(
     precisions=("float32", "int16"),
     streamed=True,
     requires=_NATIVE,
-    variants=(INT16,),
+    light=True,
+    variants=(INT16, LIGHTWEIGHT),
     description="the same in growing chunks, the first after 8 mel frames",
 )
 QUANTIZED = implementation(

@@ -13,7 +13,7 @@ import numpy as np
 from harness.component import Implementation, Inputs, Outputs, Requires, Role, Run
 from implementations._torch import threads
 from implementations.tts.component import check_inputs
-from implementations.tts.voices import AT_48KHZ, VOICES, Voice
+from implementations.tts.voices import AT_48KHZ, SIZES, VOICES, Voice
 
 if TYPE_CHECKING:
     from harness.settings import Settings
@@ -34,11 +34,14 @@ def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], streame
         raise ValueError(f"tts.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
     if settings.sample_rate not in (None, 22050, 48000):
         raise ValueError(f"tts.{name}: sample_rate: expected 22050 or 48000 Hz, which there are models for, found {settings.sample_rate}")
+    if settings.mode not in (None, "full", "lightweight"):
+        raise ValueError(f"tts.{name}: mode: expected full or lightweight, found {settings.mode!r}")
     lexicon = best()
     engines: dict[str, Engine] = {}
 
     def run(inputs: Inputs) -> Outputs | Iterator[Outputs]:
         texts, voice, frames = check_inputs(inputs)
+        voice = SIZES[settings.model_size] if settings.model_size else voice
         if settings.cache is False:
             engines.clear()
             forget()
@@ -102,10 +105,11 @@ def implementation(
     *,
     precisions: tuple[str, ...] = ("float32",),
     streamed: bool = False,
+    light: bool = False,
     requires: Requires = Requires(packages=("torch",)),  # noqa: B008 - frozen
     **options: Any,
 ) -> Implementation:
-    """precisions: that it can compute in, the default first."""
+    """precisions: that it can compute in, the default first. light: it has a lightweight mode."""
     own = (*(("precision",) if precisions != ("float32",) else ()), *(("audio_buffer",) if streamed else ("batch", "workers")))
     return Implementation(
         component="tts",
@@ -113,6 +117,6 @@ def implementation(
         role=role,
         load=partial(load, make=make, precisions=precisions, streamed=streamed, library=requires.native or "torch", name=name),
         requires=requires,
-        settings=("threads", "sample_rate", "bit_depth", "cache", *own),
+        settings=("threads", "model_size", "sample_rate", "bit_depth", "cache", *own, *(("mode",) if light else ())),
         **options,
     )

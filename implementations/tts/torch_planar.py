@@ -1,4 +1,4 @@
-"""PyTorch, norms folded and convolutions channels-last in both models, bfloat16 behind the acoustic decisions; whole or streamed."""
+"""PyTorch, norms folded and convolutions channels-last in both models; bfloat16, or float16 of weights, behind the acoustic decisions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from implementations.tts.component import BFLOAT16
+from implementations.tts.component import BFLOAT16, FLOAT16
 from implementations.tts.serving import implementation
 
 if TYPE_CHECKING:
@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 
 
 def engine(model: FastSpeech2, vocoder: Generator, lexicon: Lexicon, *, precision: str = "float32") -> Engine:
-    """The two models made ready to run; precision: "float32" or "bfloat16"."""
+    """The two models made ready to run; precision: "float32", "bfloat16", or "float16" of weights alone."""
     import torch
 
     from implementations.tts.acoustic.planar import planar as planar_acoustic
     from implementations.tts.chain import Engine
-    from implementations.tts.vocoder.torch_planar import planar
+    from implementations.tts.vocoder.torch_planar import ready
 
-    dtype = getattr(torch, precision)
-    made = planar(vocoder).to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    made, dtype = ready(vocoder, precision)
 
     @torch.inference_mode()
     def vocode(mels: np.ndarray) -> np.ndarray:
@@ -50,16 +49,16 @@ IMPLEMENTATION = implementation(
     "torch_planar",
     "optimized",
     _make,
-    precisions=("float32", "bfloat16"),
-    variants=(BFLOAT16,),
+    precisions=("float32", "bfloat16", "float16"),
+    variants=(BFLOAT16, FLOAT16),
     description="PyTorch, norms folded, channels last",
 )
 STREAMING = implementation(
     "torch_streaming",
     "optimized",
     _make,
-    precisions=("float32", "bfloat16"),
+    precisions=("float32", "bfloat16", "float16"),
     streamed=True,
-    variants=(BFLOAT16,),
+    variants=(BFLOAT16, FLOAT16),
     description="the same in growing chunks, the first after 8 mel frames",
 )

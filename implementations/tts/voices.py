@@ -36,5 +36,8 @@ VOICES = {
 }
 """At 22.05 kHz."""
 
+SIZES = {"small": "small", "medium": "v2", "large": "v1"}
+"""What model_size speaks with: of V2's vocoder the parameters are a fifteenth of V1's, `small` is V3's behind a small FastSpeech2."""
+
 AT_48KHZ = Voice(configurations.SOURCE_48K, "v1-48khz")
 """What the source document means by 48 kHz: models of that rate, in place of V1's."""

@@ -3,7 +3,7 @@
 import pytest
 
 from implementations.generator.checkpoints import on_meta
-from implementations.generator.flavours import CODEBOOKS, FLAVOURS, flavour_of
+from implementations.generator.flavours import CODEBOOKS, FLAVOURS, flavour_of, sized
 
 
 @pytest.mark.parametrize("name", FLAVOURS)
@@ -40,6 +40,16 @@ def test_caches_of_the_length_that_is_needed():
     layers = [*model.backbone.layers, *model.decoder.layers]
     allocated = sum(2 * (layer.attn.keys.numel() + layer.attn.values.numel()) for layer in layers) + model.backbone.mask.numel()
     assert published.cache_bytes(0, 2, upstream=True) == allocated
+
+
+def test_three_sizes_of_a_flavour():
+    tiny, small = FLAVOURS["tiny"], FLAVOURS["small"]
+    assert sized(tiny, None) is tiny
+    assert sized(tiny, "medium") is tiny
+    layers = {size: (sized(tiny, size).backbone.layers, sized(tiny, size).decoder.layers) for size in ("small", "medium", "large")}
+    assert layers == {"small": (1, 1), "medium": (3, 2), "large": (6, 4)}
+    assert sized(small, "small") is FLAVOURS["draft"]
+    assert len({sized(small, size).name for size in ("small", "medium", "large")}) == 3
 
 
 def test_an_unknown_flavour_is_refused():

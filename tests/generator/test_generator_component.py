@@ -1,6 +1,7 @@
 """The components: cases, work, bounds; what is refused."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from implementations.generator import component
 from implementations.generator.component import COMPONENTS, GENERATOR, depth_request_of, request_of
 from implementations.generator.flavours import CODEBOOKS, FLAVOURS, flavour_of
 from implementations.generator.generation import frames_of
-from implementations.generator.narrow import precision_variant, until_parted
+from implementations.generator.narrow import nats, nats_lost, precision_variant, until_parted
 from implementations.generator.text import prompt_of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -112,8 +113,30 @@ def test_logits_are_compared_up_to_where_codes_part():
     assert until_parted(reference, near[:0], inputs) == -np.inf
 
 
+def test_codes_that_are_codes_in_as_many_frames_unless_one_may_end_the_song():
+    codes = precision_variant("generator", "int8").parity["codes"].metric
+    reference = np.zeros((12, CODEBOOKS), np.int32)
+    assert codes.function(reference, reference, asked()) == 1
+    assert codes.function(reference, reference[:5], asked()) == 0
+    assert codes.function(reference, reference[:5], asked(end=62)) == 1
+    assert codes.function(reference, reference[:5].astype(np.int64), asked(end=62)) == 0
+    assert codes.function(reference, reference + np.int32(66), asked()) == 0
+
+
+def test_what_a_song_surprises():
+    inputs = GENERATOR.case("held-out-3s").make(0)
+    labels = inputs["labels"]
+    even = np.zeros((*labels.shape, 69), np.float32)
+    assert nats(even, labels) == pytest.approx(math.log(69))
+    sure = even.copy()
+    np.put_along_axis(sure, labels[..., None], 1000, axis=-1)
+    assert nats(sure, labels) == 0
+    assert nats_lost(even, sure, inputs) == pytest.approx(-math.log(69))
+    assert nats_lost(even, sure, asked()) is None
+
+
 @pytest.mark.parametrize("name", COMPONENTS)
-@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+@pytest.mark.parametrize("precision", ["bfloat16", "float16", "int8"])
 def test_a_narrow_precision_replaces_every_output(name, precision):
     assert set(precision_variant(name, precision).parity) == set(COMPONENTS[name].policy)
 

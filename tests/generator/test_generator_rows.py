@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 
 from harness.parity import compare
 from harness.settings import Settings
-from implementations.generator.component import COMPONENTS
+from implementations.generator.component import COMPONENTS, GENERATOR
+from implementations.generator.narrow import nats_lost
 
 ROWS = [pytest.param(name, item, chosen, id=f"{name}-{label}") for name in COMPONENTS for label, item, chosen in rows(name)]
 
@@ -93,6 +94,29 @@ def test_a_song_ends_before_the_frame_with_an_end_in_it():
     stopped = outputs(item, {**inputs, "end": end})["codes"]
     last = 1 + int(np.argmax(whole[1:].max(axis=1) >= end))
     np.testing.assert_array_equal(stopped, whole[:last])
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_a_size_is_equal_to_the_references_of_that_size(size, expected):
+    inputs = quick("generator")
+    reference = outputs(REGISTRY.reference("generator"), inputs, model_size=size)
+    for row in ("native", "torch_prepacked"):
+        item = REGISTRY.implementations("generator")[row]
+        assert not failures("generator", reference, outputs(item, inputs, model_size=size), item, {}, inputs)
+    assert not np.array_equal(reference["logits"], expected["generator"]["logits"])
+
+
+def test_lightweight_is_small_in_eight_bits_and_loses_little_of_a_song():
+    item, inputs = REGISTRY.implementations("generator")["native"], GENERATOR.case("held-out-3s").make(1)
+    light = outputs(item, inputs, mode="lightweight")
+    np.testing.assert_array_equal(light["logits"], outputs(item, inputs, model_size="small", precision="int8")["logits"])
+    whole = outputs(item, inputs)
+    assert nats_lost(whole["logits"], outputs(item, inputs, precision="float16")["logits"], inputs) == pytest.approx(0, abs=1e-3)
+    assert not failures("generator", whole, light, item, {"mode": "lightweight"}, inputs)
+    later = {**whole, "logits": np.roll(whole["logits"], 1, axis=0)}
+    assert len(failures("generator", whole, later, item, {"mode": "lightweight"}, inputs)) == 1
+    with pytest.raises(ValueError, match=r"generator.native: mode: expected full or lightweight, found 'auto'"):
+        outputs(item, inputs, mode="auto")
 
 
 def test_variants_are_approximate_only_where_they_say_so():

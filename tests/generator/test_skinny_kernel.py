@@ -21,7 +21,7 @@ def run(level, weights, x, threads=1):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_products(level, dtype, shape):
     generator = torch.Generator().manual_seed(sum(shape))
@@ -40,6 +40,15 @@ def test_a_row_is_the_same_whatever_is_beside_it(level):
     assert torch.equal(together, run(level, weights, x, threads=3))
     for row in range(11):
         assert torch.equal(together[row : row + 1], run(level, weights, x[row : row + 1]))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_half_widens_as_it_is(level):
+    """Denormals, the largest and both zeros among them."""
+    halves = torch.arange(-(1 << 15), 1 << 15, dtype=torch.int32).to(torch.int16).view(torch.float16)
+    weights = halves[torch.isfinite(halves)][:, None].repeat(1, 3)
+    found = run(level, weights, torch.tensor([[0.0, 1.0, 0.0]]))
+    assert torch.equal(found[0], weights[:, 1].float())
 
 
 @pytest.mark.parametrize("level", LEVELS)

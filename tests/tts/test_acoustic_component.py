@@ -10,7 +10,18 @@ from harness.parity import compare
 from harness.registry import unavailable
 from harness.settings import Settings
 from implementations.tts.acoustic import mlx_lazy, onnxruntime_peer, reference, torch_planar, torch_quantized
-from implementations.tts.acoustic.component import BFLOAT16, COMPONENT, INT8, check_inputs, drawn, flip_rate, macs, parameters, spread
+from implementations.tts.acoustic.component import (
+    BFLOAT16,
+    COMPONENT,
+    FLOAT16,
+    INT8,
+    check_inputs,
+    drawn,
+    flip_rate,
+    macs,
+    parameters,
+    spread,
+)
 from implementations.tts.acoustic.configurations import CONFIGURATIONS, LJSPEECH, PAPER
 from implementations.tts.acoustic.fastspeech2 import FastSpeech2
 from implementations.tts.acoustic.serving import INSTEAD, model_of
@@ -44,11 +55,14 @@ def test_rows_agree_with_the_reference(case):
     assert len(expected["mel"]) == (144 if case.name == "quick" else expected["duration_frames"].sum())
     exact = run_of(torch_planar.IMPLEMENTATION, inputs)
     narrow = run_of(torch_planar.IMPLEMENTATION, inputs, precision="bfloat16")
+    stored = run_of(torch_planar.IMPLEMENTATION, inputs, precision="float16")
     assert all(result.passed for result in compare(expected, exact, COMPONENT.policy))
     assert all(result.passed for result in compare(expected, narrow, COMPONENT.policy, replaced=BFLOAT16.parity))
-    assert not np.array_equal(exact["mel"], narrow["mel"])
+    assert all(result.passed for result in compare(expected, stored, COMPONENT.policy, replaced=FLOAT16.parity))
+    assert not any(np.array_equal(exact["mel"], found["mel"]) for found in (narrow, stored))
     for name in ("log_durations", "pitch", "energy"):  # decided by the same operations on the same numbers
         np.testing.assert_array_equal(expected[name], narrow[name])
+        np.testing.assert_array_equal(expected[name], stored[name])
 
 
 @pytest.mark.skipif(unavailable(torch_quantized.IMPLEMENTATION) is not None, reason="oneDNN's int8 convolutions need VNNI")

@@ -16,12 +16,12 @@ from implementations.tts import chain, native, reference, torch_planar
 from implementations.tts.acoustic.configurations import SMALL
 from implementations.tts.acoustic.weights import seeded
 from implementations.tts.chain import in_parallel, rounded, spectrograms, stream, waves
-from implementations.tts.component import BFLOAT16, COMPONENT, check_inputs, text_of
+from implementations.tts.component import BFLOAT16, COMPONENT, FLOAT16, check_inputs, text_of
 from implementations.tts.serving import at_rate
 from implementations.tts.text.lexicon import BUILT_IN, read
 from implementations.tts.vocoder.hifigan import generator, random_weights
 from implementations.tts.vocoder.shapes import V1, V3
-from implementations.tts.voices import AT_48KHZ, VOICES, Voice
+from implementations.tts.voices import AT_48KHZ, SIZES, VOICES, Voice
 
 TEXT = "Hello, Dr. Miller. It is 10:30."
 
@@ -95,6 +95,7 @@ def test_rows_agree_with_the_reference():
     rows = {
         "exact": (torch_planar.IMPLEMENTATION, {}, {}),
         "narrow": (torch_planar.IMPLEMENTATION, {"precision": "bfloat16"}, BFLOAT16.parity),
+        "stored": (torch_planar.IMPLEMENTATION, {"precision": "float16"}, FLOAT16.parity),
         "stream": (torch_planar.STREAMING, {}, {}),
     }
     with reference.IMPLEMENTATION.load(Settings()) as run:
@@ -111,6 +112,7 @@ def test_rows_agree_with_the_reference():
         results = compare(expected, answer, COMPONENT.policy, replaced=replaced)
         assert [result.message for result in results if not result.passed] == []
     assert not np.array_equal(found["exact"], found["narrow"])
+    assert snr_db(expected["wave"], found["narrow"]) < snr_db(expected["wave"], found["stored"]) < snr_db(expected["wave"], found["exact"])
     assert not compare(expected, {**expected, "wave": np.roll(expected["wave"], 1)}, COMPONENT.policy)[0].passed
 
 
@@ -120,6 +122,7 @@ def test_rows_agree_with_the_reference():
         (native.IMPLEMENTATION, None),
         (native.IMPLEMENTATION, native.INT16),
         (native.STREAMING, native.INT16),
+        (native.IMPLEMENTATION, native.LIGHTWEIGHT),
         (native.QUANTIZED, native.INT8),
         (native.QUANTIZED_STREAMING, native.INT8),
     ],
@@ -140,6 +143,18 @@ def test_native_rows_agree_with_the_reference(item, variant):
     assert snr_db(expected["wave"], found["wave"]) < np.inf
 
 
+def test_a_size_is_a_voice():
+    inputs = COMPONENT.case("quick").make(1)
+    with reference.IMPLEMENTATION.load(Settings(model_size="medium")) as run:
+        sized = run(inputs)
+    with reference.IMPLEMENTATION.load(Settings()) as run:
+        named, small = run({**inputs, "voice": "v2"}), run(inputs)
+    assert np.array_equal(sized["wave"], named["wave"])
+    assert not np.array_equal(sized["wave"], small["wave"])
+    assert SIZES.keys() == {"small", "medium", "large"}
+    assert set(SIZES.values()) <= set(VOICES)
+
+
 def test_bits_round():
     wave = np.array([0.0, 0.1, -1.0, 1.0], np.float32)
     assert np.array_equal(rounded(wave, None), wave)
@@ -155,8 +170,13 @@ def test_voices_fit_and_rates_are_those_there_are():
         at_rate("small", 48000)
     with pytest.raises(ValueError, match="voice of small and v1-48khz: expected equal mels, found 80 and 128"):
         Voice(SMALL, "v1-48khz")
-    for given, message in (({"sample_rate": 44100}, "expected 22050 or 48000 Hz"), ({"precision": "int8"}, "precision: expected")):
-        with pytest.raises(ValueError, match=message), torch_planar.IMPLEMENTATION.load(Settings(**given)):
+    wrong = {
+        "sample_rate": (44100, "expected 22050 or 48000 Hz"),
+        "precision": ("int8", "precision: expected"),
+        "mode": ("auto", "expected full"),
+    }
+    for name, (value, message) in wrong.items():
+        with pytest.raises(ValueError, match=message), torch_planar.IMPLEMENTATION.load(Settings(**{name: value})):
             pass
 
 

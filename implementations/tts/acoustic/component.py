@@ -42,6 +42,15 @@ BFLOAT16 = Variant(
     },
 )
 
+FLOAT16 = Variant(
+    {"precision": "float16"},
+    {
+        "mel": Approximate(
+            Metric("snr_db", at_least=55.0),
+            "weights of decoder and PostNet stored in float16, of 11 significant bits; all arithmetic in float32, and no decision flips",
+        )
+    },
+)
 
 INT8 = Variant(
     {"precision": "int8"},
@@ -198,7 +207,7 @@ COMPONENT = Component(
     strategy=strategy,
     work=work,
     effects=(
-        *(Effect("precision", ("float32", precision), "quick", "output") for precision in ("bfloat16", "int8")),
+        *(Effect("precision", ("float32", precision), "quick", "output") for precision in ("bfloat16", "float16", "int8")),
         Effect("threads", (1, 2), "sentence-5s", "processes"),
         Effect("cache", (True, False), "quick", "time"),
     ),

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from implementations.tts.acoustic.fastspeech2 import FastSpeech2
+from implementations.tts.stored import in_float16
 
 
 class Planar(nn.Module):
@@ -44,7 +45,7 @@ class Decoded(FastSpeech2):
 
 
 def planar(model: FastSpeech2, precision: str = "float32") -> FastSpeech2:
-    """The same model for inference; precision: of decoder and PostNet, a torch dtype's name."""
+    """The same model for inference; precision: of decoder and PostNet, "float32", "bfloat16", or "float16" of weights alone."""
     made = copy.deepcopy(model)
     made.__class__ = Decoded
     for convolution in made.postnet.convolutions:
@@ -54,7 +55,10 @@ def planar(model: FastSpeech2, precision: str = "float32") -> FastSpeech2:
             for name, layer in list(parent.named_children()):
                 if isinstance(layer, nn.Conv1d):
                     setattr(parent, name, Planar(layer))
-        part.to(getattr(torch, precision))
+        if precision == "float16":
+            in_float16(part)
+        else:
+            part.to(getattr(torch, precision))
     return made.eval().requires_grad_(False)
 
 

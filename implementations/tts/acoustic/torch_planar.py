@@ -1,11 +1,11 @@
-"""PyTorch with the PostNet's norms folded and convolutions channels-last; bfloat16 behind the decisions."""
+"""PyTorch with the PostNet's norms folded and convolutions channels-last; bfloat16, or weights in float16, behind the decisions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from harness.component import Requires
-from implementations.tts.acoustic.component import BFLOAT16
+from implementations.tts.acoustic.component import BFLOAT16, FLOAT16
 from implementations.tts.acoustic.serving import Speak, implementation
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ IMPLEMENTATION = implementation(
     "torch_planar",
     "optimized",
     _make,
-    precisions=("float32", "bfloat16"),
+    precisions=("float32", "bfloat16", "float16"),
     requires=Requires(packages=("torch",)),
-    variants=(BFLOAT16,),
+    variants=(BFLOAT16, FLOAT16),
     description="PyTorch, norms folded, channels last",
 )

@@ -40,6 +40,8 @@ def precision_variant(precision: str, decibels: float, reason: str, also: tuple[
 
 BFLOAT16 = precision_variant("bfloat16", 35.0, "weights and what passes between layers have 8 significant bits", also=proxies())
 
+FLOAT16 = precision_variant("float16", 50.0, "weights stored with 11 significant bits; all arithmetic in float32", also=proxies())
+
 
 def check_inputs(inputs: Inputs) -> tuple[np.ndarray, str]:
     """mel (frames, mels), contiguous, and the vocoder's name; TypeError or ValueError says what is wrong with them."""
@@ -130,7 +132,7 @@ COMPONENT = Component(
     strategy=strategy,
     work=work,
     effects=(
-        *(Effect("precision", ("float32", precision), "quick", "output") for precision in ("bfloat16", "int16", "int8")),
+        *(Effect("precision", ("float32", precision), "quick", "output") for precision in ("bfloat16", "float16", "int16", "int8")),
         Effect("threads", (1, 2), "sentence-5s-v2", "processes"),
     ),
     description="HiFi-GAN V1, V2, V3 and V1 at 48 kHz: mel spectrogram to wave",

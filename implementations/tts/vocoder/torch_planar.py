@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Requires
-from implementations.tts.vocoder.component import BFLOAT16
+from implementations.tts.vocoder.component import BFLOAT16, FLOAT16
 from implementations.tts.vocoder.serving import Vocode, implementation
 from implementations.tts.vocoder.streaming import chunks
 
 if TYPE_CHECKING:
+    import torch
+
     from harness.settings import Settings
     from implementations.tts.vocoder.hifigan import Generator, Weights
     from implementations.tts.vocoder.shapes import Shape
@@ -39,15 +41,26 @@ def planar(made: Generator) -> Generator:
     return made.eval().requires_grad_(False)
 
 
+def ready(made: Generator, precision: str) -> tuple[Any, torch.dtype]:
+    """The planar generator in that precision, and the dtype of what passes between its layers."""
+    import torch
+
+    from implementations.tts.stored import in_float16
+
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    flat: Any = planar(made)
+    flat = flat.to(dtype=dtype, memory_format=torch.channels_last)
+    return in_float16(flat) if precision == "float16" else flat, dtype
+
+
 def vocoder(shape: Shape, weights: Weights, *, precision: str = "float32") -> Vocode:
-    """mel (frames, mels) -> wave (samples,), both float32; precision "bfloat16": weights, and all that passes between layers."""
+    """mel (frames, mels) -> wave (samples,), both float32; precision "bfloat16": weights, and all that passes between layers; "float16":
+    weights alone."""
     import torch
 
     from implementations.tts.vocoder.hifigan import generator
 
-    dtype = getattr(torch, precision)
-    made: Any = planar(generator(shape, weights))
-    made = made.to(dtype=dtype, memory_format=torch.channels_last)
+    made, dtype = ready(generator(shape, weights), precision)
 
     @torch.inference_mode()
     def vocode(mel: np.ndarray) -> np.ndarray:
@@ -76,17 +89,17 @@ IMPLEMENTATION = implementation(
     "torch_planar",
     "optimized",
     _whole,
-    precisions=("float32", "bfloat16"),
+    precisions=("float32", "bfloat16", "float16"),
     requires=Requires(packages=("torch",)),
-    variants=(BFLOAT16,),
+    variants=(BFLOAT16, FLOAT16),
     description="PyTorch, weight norm folded, channels last",
 )
 STREAMING = implementation(
     "torch_streaming",
     "optimized",
     _streamed,
-    precisions=("float32", "bfloat16"),
+    precisions=("float32", "bfloat16", "float16"),
     requires=Requires(packages=("torch",)),
-    variants=(BFLOAT16,),
+    variants=(BFLOAT16, FLOAT16),
     description="the same in growing chunks, each with the context that makes it exact",
 )
