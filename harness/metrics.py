@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness import stats
+from harness import stats, streamed
 from harness.record import Block, Planned, Record
 from harness.stats import Interval
 
@@ -60,9 +60,13 @@ METRICS: dict[str, About] = {
     "cold_seconds": About("seconds"),
     "load_seconds": About("seconds"),
     "time_to_first_audio_seconds": About("seconds"),
+    "time_to_first_audio_p95_seconds": About("seconds"),
+    "chunk_jitter_seconds": About("seconds"),
+    "underruns": About("number"),
     "limit_share": About("share", "more"),
     "peak_bytes": About("bytes", noise=""),
     "growth_bytes": About("bytes", noise="", lowest=-math.inf),
+    "leak_bytes_per_call": About("bytes", noise="", lowest=-math.inf),
     "device_peak_bytes": About("bytes", noise=""),
     "weight_bytes": About("bytes", noise=""),
     "max_abs_difference": About("number", noise=""),
@@ -84,8 +88,14 @@ FALLBACK, EMPTY = "fallback ", "empty_"
 """What begins the names of a proof's shares of blocks that used a fallback, and of the figures of the empty callback."""
 
 SPEEDUP = "speedup_over_"
+LEAST_MEMORY = 8
+"""Looks at a process's memory that a slope needs."""
+
 LOW_QUANTILE = 0.25
 """Of many short blocks a low quantile repeats best: interruptions only ever add time."""
+
+FIRST_AUDIO = "time_to_first_audio_p95_seconds"
+_NOT_OF_A_CALL = ("load_seconds", "cpu_seconds_per_call", "time_to_first_audio_seconds", FIRST_AUDIO, "chunk_jitter_seconds")
 
 PERCENTILES = {
     "latency_p50_seconds": 0.5,
@@ -117,6 +127,8 @@ def metrics_of(records: Sequence[Record]) -> dict[str, Value]:
     found: dict[str, Value] = {name: _over(good, function) for name, function in _PER_LAUNCH.items()}
     calls = [_ordered(record.samples.calls) for record in good if record.samples.calls]
     found |= {name: _percentile(calls, share) for name, share in PERCENTILES.items()}
+    firsts = [_ordered(streamed.firsts(record.samples)) for record in good]
+    found[FIRST_AUDIO] = _percentile(list(filter(None, firsts)), 0.95) if any(firsts) else Absent(streamed.WHOLE)
     return found | _parity(good)
 
 
@@ -149,7 +161,7 @@ def floor_value(name: str, records: Iterable[Record]) -> float | None:
         return None
     record = known[-1]
     seconds, produced = record.floor.seconds if record.floor else 0.0, record.samples.produced
-    if about(name).unit == "seconds" and name not in ("load_seconds", "time_to_first_audio_seconds", "cpu_seconds_per_call"):
+    if about(name).unit == "seconds" and name not in _NOT_OF_A_CALL:
         return seconds
     if name == "rtf" and produced and record.unit_audio_seconds:
         return seconds / (produced * record.unit_audio_seconds)
@@ -230,9 +242,14 @@ def _throughput(record: Record) -> float | str:
     return produced / seconds if produced else "nothing was produced"
 
 
-def _first_audio(record: Record) -> float | str:
-    firsts = [chunks[0] for chunks in record.samples.chunks if chunks]
-    return stats.median(firsts) if firsts else "the result does not come in chunks"
+def _leak(record: Record) -> float | str:
+    """Memory per call through the second half of the calls: the median slope between any two looks (Theil and Sen)."""
+    looks = record.samples.memory
+    if len(looks) < LEAST_MEMORY:
+        return f"its memory was looked at {len(looks)} times between calls, a slope needs {LEAST_MEMORY}"
+    later = looks[len(looks) // 2 :]
+    slopes = [(more - held) / (now - then) for i, (then, held) in enumerate(later) for now, more in later[i + 1 :] if now > then]
+    return stats.median(slopes) if slopes else "no calls lie between the looks at its memory"
 
 
 def _growth(record: Record) -> float | str:
@@ -258,10 +275,13 @@ _PER_LAUNCH: dict[str, Callable[[Record], float | str]] = {
     "throughput_per_second": _throughput,
     "cold_seconds": lambda r: r.samples.cold.wall_seconds if r.samples.cold else "the first call was not timed",
     "load_seconds": lambda r: r.samples.load.wall_seconds if r.samples.load else "loading was not timed",
-    "time_to_first_audio_seconds": _first_audio,
+    "time_to_first_audio_seconds": streamed.first_audio,
+    "chunk_jitter_seconds": streamed.jitter,
+    "underruns": streamed.underruns,
     "limit_share": _limit_share,
     "peak_bytes": lambda r: _bytes(r.samples.peak_bytes, "memory was not measured"),
     "growth_bytes": _growth,
+    "leak_bytes_per_call": _leak,
     "device_peak_bytes": lambda r: _bytes(r.samples.device_peak_bytes, "no device memory was measured"),
     "weight_bytes": lambda r: _bytes(r.samples.weight_bytes, "the implementation does not say what its weights take"),
 }

@@ -33,7 +33,10 @@ from harness.settings import Settings
 from harness.store import Store
 from harness.verdict import Problem
 
-EFFORT = Effort(slow_rounds=2, longest_call=30.0, share=False, block_seconds=0.001, most_rounds=16, extension=4, quick_seconds=0.02)
+EFFORT = Effort(
+    slow_rounds=2, longest_call=30.0, share=False, block_seconds=0.001, most_rounds=16, extension=4, quick_seconds=0.02,
+    first_chunk_seconds=0.0,
+)  # fmt: skip
 SLOW_ROUNDS, SLOW_SECONDS = 8, 0.01
 """Rounds of a launch where a call takes longer than a block should."""
 

@@ -12,7 +12,8 @@ class Effort:
     it, the quick one first; what only a fresh process can tell (first call, memory) is then absent from the others.
     block_seconds: of calls timed together. most_rounds: of blocks, in each launch. extension: so many times as many rounds are
     taken, within EXTENSION_SECONDS, of rows that were disturbed in nearly all of them. quick_seconds: a row whose call takes less
-    answers every seed before it is timed; of slower ones the timed calls are checked.
+    answers every seed before it is timed; of slower ones the timed calls are checked. first_chunk_seconds: what calls that are
+    left at their first chunk may take in each launch of a row, so that a percentile of first chunks can be told.
     """
 
     slow_rounds: int = 1
@@ -22,6 +23,7 @@ class Effort:
     most_rounds: int = 48
     extension: int = 1
     quick_seconds: float = 0.1
+    first_chunk_seconds: float = 2.0
 
 
 EXTENSION_SECONDS = 6.0
