@@ -10,6 +10,7 @@ from typing import Literal
 
 from harness import stats, streamed
 from harness.record import Block, Planned, Record
+from harness.settings import show
 from harness.stats import Interval
 
 Unit = Literal["seconds", "bytes", "x", "share", "per second", "dB", "number"]
@@ -141,7 +142,9 @@ def of_launch(name: str, record: Record) -> float | None:
 def speedups(records: Iterable[Record]) -> dict[Key, dict[str, Value]]:
     """How many times faster each row is than the reference and than each peer, on the same case, paired by round within launches.
 
-    A base is compared under equal values of the settings that both honour; where several fit, with the fastest.
+    A base is compared under equal values of the settings that both honour; where several fit, with the fastest. In a sweep also over
+    the row itself at the least value of a setting (`speedup_over_batch=1`) and at the best of its other values
+    (`speedup_over_best_other_batch`).
     """
     cases: dict[tuple[str, str, str], dict[Key, list[Record]]] = {}
     for record in records:
@@ -294,7 +297,29 @@ def _speedups_of(own: Key, launches: Sequence[Record], series: Mapping[Key, Sequ
         if other != own and base.role != "optimized" and _comparable(launches[0], base):
             name = "reference" if base.role == "reference" else base.row
             candidates.setdefault(name, []).append(bases)
+    candidates |= _swept(launches[0], series)
     return {SPEEDUP + name: _speedup(launches, name, bases) for name, bases in candidates.items()}
+
+
+def _swept(record: Record, series: Mapping[Key, Sequence[Record]]) -> dict[str, list[Sequence[Record]]]:
+    """The same row at other values of one setting, all else being equal: at the least one, and at all of them."""
+    found: dict[str, list[Sequence[Record]]] = {}
+    for name in record.settings.keys() - record.variant.keys():
+        asked = [
+            (base.settings[name], bases)
+            for bases in series.values()
+            if (base := bases[0]).row == record.row and base.settings.keys() == record.settings.keys() and _apart(record, base) == [name]
+        ]
+        if asked:
+            found[f"best_other_{name}"] = [bases for _, bases in asked]
+            value, bases = min(asked, key=lambda one: one[0])
+            if value < record.settings[name]:
+                found[f"{name}={show(value)}"] = [bases]
+    return found
+
+
+def _apart(record: Record, other: Record) -> list[str]:
+    return [name for name, value in record.settings.items() if _plain(value) != _plain(other.settings[name])]
 
 
 def _speedup(launches: Sequence[Record], name: str, candidates: Sequence[Sequence[Record]]) -> Value:

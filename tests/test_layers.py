@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "installed": {"record"},
     "stats": {"record"},
     "streamed": {"record", "stats"},
-    "metrics": {"record", "stats", "streamed"},
+    "metrics": {"record", "settings", "stats", "streamed"},
     "targets": {"metrics", "component", "project", "settings"},
     "verdict": {"installed", "metrics", "parity", "record", "stats", "targets"},
     "claims": {"installed", "metrics", "record", "settings", "stats", "targets", "verdict"},
