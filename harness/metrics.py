@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness import stats
+from harness import stats, streamed
 from harness.record import Block, Planned, Record
+from harness.settings import show
 from harness.stats import Interval
 
 Unit = Literal["seconds", "bytes", "x", "share", "per second", "dB", "number"]
@@ -60,9 +61,13 @@ METRICS: dict[str, About] = {
     "cold_seconds": About("seconds"),
     "load_seconds": About("seconds"),
     "time_to_first_audio_seconds": About("seconds"),
+    "time_to_first_audio_p95_seconds": About("seconds"),
+    "chunk_jitter_seconds": About("seconds"),
+    "underruns": About("number"),
     "limit_share": About("share", "more"),
     "peak_bytes": About("bytes", noise=""),
     "growth_bytes": About("bytes", noise="", lowest=-math.inf),
+    "leak_bytes_per_call": About("bytes", noise="", lowest=-math.inf),
     "device_peak_bytes": About("bytes", noise=""),
     "weight_bytes": About("bytes", noise=""),
     "max_abs_difference": About("number", noise=""),
@@ -84,8 +89,14 @@ FALLBACK, EMPTY = "fallback ", "empty_"
 """What begins the names of a proof's shares of blocks that used a fallback, and of the figures of the empty callback."""
 
 SPEEDUP = "speedup_over_"
+LEAST_MEMORY = 8
+"""Looks at a process's memory that a slope needs."""
+
 LOW_QUANTILE = 0.25
 """Of many short blocks a low quantile repeats best: interruptions only ever add time."""
+
+FIRST_AUDIO = "time_to_first_audio_p95_seconds"
+_NOT_OF_A_CALL = ("load_seconds", "cpu_seconds_per_call", "time_to_first_audio_seconds", FIRST_AUDIO, "chunk_jitter_seconds")
 
 PERCENTILES = {
     "latency_p50_seconds": 0.5,
@@ -117,6 +128,8 @@ def metrics_of(records: Sequence[Record]) -> dict[str, Value]:
     found: dict[str, Value] = {name: _over(good, function) for name, function in _PER_LAUNCH.items()}
     calls = [_ordered(record.samples.calls) for record in good if record.samples.calls]
     found |= {name: _percentile(calls, share) for name, share in PERCENTILES.items()}
+    firsts = [_ordered(streamed.firsts(record.samples)) for record in good]
+    found[FIRST_AUDIO] = _percentile(list(filter(None, firsts)), 0.95) if any(firsts) else Absent(streamed.WHOLE)
     return found | _parity(good)
 
 
@@ -129,7 +142,9 @@ def of_launch(name: str, record: Record) -> float | None:
 def speedups(records: Iterable[Record]) -> dict[Key, dict[str, Value]]:
     """How many times faster each row is than the reference and than each peer, on the same case, paired by round within launches.
 
-    A base is compared under equal values of the settings that both honour; where several fit, with the fastest.
+    A base is compared under equal values of the settings that both honour; where several fit, with the fastest. In a sweep also over
+    the row itself at the least value of a setting (`speedup_over_batch=1`) and at the best of its other values
+    (`speedup_over_best_other_batch`).
     """
     cases: dict[tuple[str, str, str], dict[Key, list[Record]]] = {}
     for record in records:
@@ -149,7 +164,7 @@ def floor_value(name: str, records: Iterable[Record]) -> float | None:
         return None
     record = known[-1]
     seconds, produced = record.floor.seconds if record.floor else 0.0, record.samples.produced
-    if about(name).unit == "seconds" and name not in ("load_seconds", "time_to_first_audio_seconds", "cpu_seconds_per_call"):
+    if about(name).unit == "seconds" and name not in _NOT_OF_A_CALL:
         return seconds
     if name == "rtf" and produced and record.unit_audio_seconds:
         return seconds / (produced * record.unit_audio_seconds)
@@ -230,9 +245,14 @@ def _throughput(record: Record) -> float | str:
     return produced / seconds if produced else "nothing was produced"
 
 
-def _first_audio(record: Record) -> float | str:
-    firsts = [chunks[0] for chunks in record.samples.chunks if chunks]
-    return stats.median(firsts) if firsts else "the result does not come in chunks"
+def _leak(record: Record) -> float | str:
+    """Memory per call through the second half of the calls: the median slope between any two looks (Theil and Sen)."""
+    looks = record.samples.memory
+    if len(looks) < LEAST_MEMORY:
+        return f"its memory was looked at {len(looks)} times between calls, a slope needs {LEAST_MEMORY}"
+    later = looks[len(looks) // 2 :]
+    slopes = [(more - held) / (now - then) for i, (then, held) in enumerate(later) for now, more in later[i + 1 :] if now > then]
+    return stats.median(slopes) if slopes else "no calls lie between the looks at its memory"
 
 
 def _growth(record: Record) -> float | str:
@@ -258,10 +278,13 @@ _PER_LAUNCH: dict[str, Callable[[Record], float | str]] = {
     "throughput_per_second": _throughput,
     "cold_seconds": lambda r: r.samples.cold.wall_seconds if r.samples.cold else "the first call was not timed",
     "load_seconds": lambda r: r.samples.load.wall_seconds if r.samples.load else "loading was not timed",
-    "time_to_first_audio_seconds": _first_audio,
+    "time_to_first_audio_seconds": streamed.first_audio,
+    "chunk_jitter_seconds": streamed.jitter,
+    "underruns": streamed.underruns,
     "limit_share": _limit_share,
     "peak_bytes": lambda r: _bytes(r.samples.peak_bytes, "memory was not measured"),
     "growth_bytes": _growth,
+    "leak_bytes_per_call": _leak,
     "device_peak_bytes": lambda r: _bytes(r.samples.device_peak_bytes, "no device memory was measured"),
     "weight_bytes": lambda r: _bytes(r.samples.weight_bytes, "the implementation does not say what its weights take"),
 }
@@ -277,7 +300,29 @@ def _speedups_of(own: Key, launches: Sequence[Record], series: Mapping[Key, Sequ
         if other != own and base.role != "optimized" and not itself and _comparable(mine, base):
             name = "reference" if base.role == "reference" else base.row
             candidates.setdefault(name, []).append(bases)
+    candidates |= _swept(launches[0], series)
     return {SPEEDUP + name: _speedup(launches, name, bases) for name, bases in candidates.items()}
+
+
+def _swept(record: Record, series: Mapping[Key, Sequence[Record]]) -> dict[str, list[Sequence[Record]]]:
+    """The same row at other values of one setting, all else being equal: at the least one, and at all of them."""
+    found: dict[str, list[Sequence[Record]]] = {}
+    for name in record.settings.keys() - record.variant.keys():
+        asked = [
+            (base.settings[name], bases)
+            for bases in series.values()
+            if (base := bases[0]).row == record.row and base.settings.keys() == record.settings.keys() and _apart(record, base) == [name]
+        ]
+        if asked:
+            found[f"best_other_{name}"] = [bases for _, bases in asked]
+            value, bases = min(asked, key=lambda one: one[0])
+            if value < record.settings[name]:
+                found[f"{name}={show(value)}"] = [bases]
+    return found
+
+
+def _apart(record: Record, other: Record) -> list[str]:
+    return [name for name, value in record.settings.items() if _plain(value) != _plain(other.settings[name])]
 
 
 def _speedup(launches: Sequence[Record], name: str, candidates: Sequence[Sequence[Record]]) -> Value:

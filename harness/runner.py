@@ -15,7 +15,8 @@ import random
 import resource
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Generator, Iterable, Mapping
 from time import perf_counter_ns, process_time_ns, thread_time_ns
 from typing import Any
 
@@ -126,7 +127,7 @@ class Runner:
         return {"wall_ns": [answer["wall_ns"] for answer, _ in timed], "outputs": joined, "mutated": self._mutated(seeds)}
 
     def block(self, *, calls: int, draw: int | None = None, laps: int = 0) -> dict[str, Any]:
-        """Consecutive calls timed together, on inputs in random order; one of the outputs is kept.
+        """Consecutive calls timed together, on inputs in random order; one of the outputs is kept. Chunks of a lone call are stamped.
 
         draw: what the order is drawn from: workers that are given the same make the same calls. laps: into so many parts, of equally
         many calls each, stamps on the wall clock divide the block (not on the clocks of devices).
@@ -138,12 +139,13 @@ class Runner:
         keep = self._random.choice((calls, self._random.randint(1, calls)))
         sequence, run, kept = [self._inputs[seed] for seed in order], self._run, None
         each = -(-calls // laps) if laps and self._watch.clock in ("cpu", "wall") else calls
-        lap, stamps = self._watch.lap_ns, list[int]()
+        lap, stamps, arrivals = self._watch.lap_ns, list[int](), list[int]()
+        watch = self._watch if calls == 1 else None
         self._kept = None
         children = _children_cpu_ns()
         self._watch.start()
         for index, inputs in enumerate(sequence, 1):
-            outputs = _real(run(inputs))
+            outputs = _real(run(inputs), watch, arrivals)
             if index == keep:
                 kept = outputs
             if index % each == 0:
@@ -151,12 +153,17 @@ class Runner:
         wall, cpu = self._watch.elapsed()
         self._after_block = (process_time_ns(), thread_time_ns())
         cpu += _children_cpu_ns() - children
+        chunks = [arrivals] if arrivals else []
+        answer = {"wall_ns": wall, "cpu_ns": cpu, "chunks_ns": chunks, "chunk_rows": [_rows(kept) for _ in chunks]}
         after = self._keep(order[keep - 1], kept)
-        return {"wall_ns": wall, "cpu_ns": cpu, "after_ns": after, "laps_ns": np.array(stamps, np.int64), "lap_calls": each}
+        return {**answer, "after_ns": after, "laps_ns": np.array(stamps, np.int64), "lap_calls": each}
 
     def calls(self, *, count: int, seconds: float) -> dict[str, Any]:
-        """Up to `count` calls within `seconds`, one stamp per call, and per chunk where outputs come in chunks."""
-        stamps, chunks, spent, cpu = [], [], 0, _cpu_ns()
+        """Up to `count` calls within `seconds`, one stamp per call, and per chunk where outputs come in chunks.
+
+        `chunk_rows`: how long each chunk is, along the axis on which chunks are joined.
+        """
+        stamps, chunks, rows, spent, cpu = [], [], [], 0, _cpu_ns()
         self._kept = None
         for _ in range(count):
             seed = self._random.choice(list(self._inputs))
@@ -168,13 +175,27 @@ class Runner:
             stamps.append(stamp)
             if arrivals:
                 chunks.append(arrivals)
+                rows.append(_rows(outputs))
             spent += stamp
             if spent > seconds * 1e9:
                 break
         self._after_block = (process_time_ns(), thread_time_ns())
         cpu = _cpu_ns() - cpu
         after = self._keep(seed, outputs)
-        return {"calls_ns": np.array(stamps, np.int64), "chunks_ns": chunks, "cpu_ns": cpu, "after_ns": after}
+        return {"calls_ns": np.array(stamps, np.int64), "chunks_ns": chunks, "chunk_rows": rows, "cpu_ns": cpu, "after_ns": after}
+
+    def first_chunks(self, *, count: int) -> dict[str, Any]:
+        """So many calls that are left at their first chunk, one stamp each."""
+        stamps, cpu = [], _cpu_ns()
+        for _ in range(count):
+            inputs, watch = self._inputs[self._random.choice(list(self._inputs))], self._calls_watch
+            watch.start()
+            chunks = iter(self._run(inputs))
+            _real(next(chunks))
+            stamps.append(watch.elapsed().wall_ns)
+            if isinstance(chunks, Generator):
+                chunks.close()  # a cut call ends here, and not inside the next one's time
+        return {"firsts_ns": stamps, "cpu_ns": _cpu_ns() - cpu}
 
     def check(self, *, inputs: bool) -> dict[str, Any]:
         """The kept output's digest, the processor time other threads took since the block, the memory held, and whether the
@@ -289,6 +310,14 @@ def _real(result: Any, watch: clock.Stopwatch | None = None, arrivals: list[int]
         if watch is not None and arrivals is not None:
             arrivals.append(watch.elapsed().wall_ns)
     return chunks
+
+
+def _rows(chunks: Any) -> list[int]:
+    """How long each chunk is along its first axis: of the output that is longest in all."""
+    lengths = [{name: next(iter(value.shape), 0) for name, value in chunk.items()} for chunk in chunks]
+    totals = sum(map(Counter, lengths), Counter())
+    longest = max(totals, key=totals.__getitem__, default="")
+    return [of.get(longest, 0) for of in lengths]
 
 
 def _joined_chunks(outputs: Any) -> dict[str, np.ndarray]:

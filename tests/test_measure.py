@@ -24,6 +24,7 @@ from harness.measure.process import WorkerProcess
 from harness.measure.reference import References
 from harness.measure.workload import Workload
 from harness.settings import ConfigurationError, Settings
+from harness.stats import calls_needed
 from harness.store import Store, to_json
 
 ADVERSARIAL = Path(__file__).parent / "adversarial"
@@ -196,6 +197,24 @@ def test_chunks_are_stamped(outcomes):
     assert all(len(call) == 4 and list(call) == sorted(call) and call[0] >= 0.0005 for call in chunks)
 
 
+def test_a_slow_stream_has_its_chunks_stamped_and_is_left_at_the_first_one_for_more(installed):
+    effort = Effort(first_chunk_seconds=60.0)
+    samples = measured(installed, "streams_slowly", seconds=0.1, effort=effort)["streams_slowly"].samples
+    # Too slow for calls of their own beside the blocks, which are calls already.
+    assert samples.calls == tuple(block.wall_seconds for block in samples.blocks)
+    assert len(samples.chunks) == len(samples.blocks) >= 3
+    assert all(len(call) == 4 and list(call) == sorted(call) and call[0] >= 0.005 for call in samples.chunks)
+    assert all(call[-1] <= whole for call, whole in zip(samples.chunks, samples.calls, strict=True))
+    assert samples.chunk_seconds == ((0.5,) * 4,) * len(samples.chunks)
+    assert len(samples.first_chunks) + len(samples.chunks) == launch.FIRST_CHUNKS >= calls_needed(0.95)
+    assert min(samples.first_chunks) >= 0.005
+
+
+def test_first_chunks_that_would_take_long_are_not_asked_for(installed):
+    effort = Effort(first_chunk_seconds=0.01)
+    assert measured(installed, "streams_slowly", seconds=0.1, effort=effort)["streams_slowly"].samples.first_chunks == ()
+
+
 def test_nothing_survives_a_session(outcomes):
     # Whatever a worker started has inherited this run's own cache folder.
     mine = os.environ["HARNESS_CACHE_FOLDER"]
@@ -328,7 +347,8 @@ class Obliging:
     def ask(self, command, patience, **arguments):
         if command == "block":
             spent = int(1e9 * self.seconds) * arguments["calls"]
-            return {"wall_ns": spent, "cpu_ns": spent, "after_ns": 0, "laps_ns": np.zeros(0, np.int64), "lap_calls": 1}
+            laps = {"laps_ns": np.zeros(0, np.int64), "lap_calls": 1}
+            return {"wall_ns": spent, "cpu_ns": spent, "chunks_ns": [], "chunk_rows": [], "after_ns": 0, **laps}
         return {"seed": 0, "digest": "same", "hidden_cpu_ns": 0, "rss_bytes": 0, "mutated": "", "rewritten": False}
 
 

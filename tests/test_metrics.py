@@ -119,6 +119,19 @@ def test_where_several_bases_fit_the_fastest_counts() -> None:
     assert speedups(native + peer)[key(native[0])]["speedup_over_madmom"].point == pytest.approx(5)  # type: ignore[union-attr]
 
 
+def test_a_sweep_compares_a_row_with_itself_at_the_least_and_at_the_best_other_value() -> None:
+    times = {1: 0.08, 4: 0.02, 16: 0.04}
+    rows = {batch: launches("native", seconds, settings={"batch": batch, "threads": 2}) for batch, seconds in times.items()}
+    other = launches("native", 0.001, settings={"batch": 1, "threads": 1})  # apart in two settings from all but the first
+    found = speedups([record for of in rows.values() for record in of] + other)
+    of = {batch: {name: value.point for name, value in found[key(rows[batch][0])].items()} for batch in times}  # type: ignore[union-attr]
+    one, best = "speedup_over_batch=1", "speedup_over_best_other_batch"
+    assert of[4] == {one: pytest.approx(4), best: pytest.approx(2)}
+    assert of[16] == {one: pytest.approx(2), best: pytest.approx(0.5)}
+    threads = {"speedup_over_threads=1": pytest.approx(0.001 / 0.08), "speedup_over_best_other_threads": pytest.approx(0.001 / 0.08)}
+    assert of[1] == {best: pytest.approx(0.25), **threads}
+
+
 def test_the_plain_reference_is_the_base_not_its_variant() -> None:
     native = launches("native", 0.01)
     truth = launches("reference", 0.02, variant={"precision": "float64"})

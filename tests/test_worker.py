@@ -115,8 +115,27 @@ def test_single_calls_have_a_stamp_each_and_chunks_theirs(started):
     assert plain["chunks_ns"] == []
     chunked = started("honest:STREAMS").ask("calls", count=5, seconds=5.0)
     assert [len(call) for call in chunked["chunks_ns"]] == [4] * 5
+    assert chunked["chunk_rows"] == [[5000] * 4] * 5
     limited = started("honest:STREAMS").ask("calls", count=1000, seconds=0.05)
     assert 1 <= len(limited["calls_ns"]) < 1000, "the seconds end it, long before the count does"
+
+
+def test_the_chunks_of_a_block_of_one_call_are_stamped(started):
+    worker = started("honest:STREAMS")
+    alone, several = worker.ask("block", calls=1), worker.ask("block", calls=2)
+    assert alone["chunk_rows"] == [[5000] * 4]
+    assert [len(call) for call in alone["chunks_ns"]] == [4]
+    assert alone["chunks_ns"][0][-1] <= alone["wall_ns"]
+    assert several["chunks_ns"] == several["chunk_rows"] == []
+    assert started("honest:REFERENCE").ask("block", calls=1)["chunks_ns"] == []
+
+
+def test_calls_can_be_left_at_their_first_chunk(started):
+    worker = started("honest:STREAMS_SLOWLY")
+    firsts = worker.ask("first_chunks", count=5)["firsts_ns"]
+    assert len(firsts) == 5
+    assert min(firsts) >= 5e6
+    assert min(firsts) < worker.ask("calls", count=1, seconds=1.0)["chunks_ns"][0][-1]
 
 
 def test_the_worker_says_what_really_runs(started):

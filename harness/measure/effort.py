@@ -13,7 +13,8 @@ class Effort:
     block_seconds: of calls timed together. most_rounds: of blocks, in each launch. extension: so many times as many rounds are
     taken, within EXTENSION_SECONDS, of rows that were disturbed in nearly all of them. quick_seconds: a row whose call takes less
     answers every seed before it is timed; of slower ones the timed calls are checked. laps: stamps within a block, see Block. one_cpu:
-    rows of one thread take their rounds on the same CPU, now on this one, now on another.
+    rows of one thread take their rounds on the same CPU, now on this one, now on another. first_chunk_seconds: what calls that are
+    left at their first chunk may take in each launch of a row, so that a percentile of first chunks can be told.
     """
 
     slow_rounds: int = 1
@@ -25,6 +26,7 @@ class Effort:
     quick_seconds: float = 0.1
     laps: int = 0
     one_cpu: bool = False
+    first_chunk_seconds: float = 2.0
 
 
 EXTENSION_SECONDS = 6.0

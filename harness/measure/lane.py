@@ -76,7 +76,11 @@ class Lane:
     seconds: float = 0.0  # of one warm call
     blocks: list[Block] = field(default_factory=list)
     calls: list[float] = field(default_factory=list)
+    row_seconds: float | None = None  # of audio in a row of the output, where it is audio
     chunks: list[tuple[float, ...]] = field(default_factory=list)
+    chunk_seconds: list[tuple[float, ...]] = field(default_factory=list)
+    block_chunks: list[tuple[list[int], list[int]]] = field(default_factory=list)  # (nanoseconds, rows) of each block of one call
+    first_chunks: list[float] = field(default_factory=list)
     trusted: dict[int, set[str]] = field(default_factory=dict)  # digests of outputs whose parity was established, by seed
     witness: Witness = field(default_factory=Witness)
     called: int = 0  # timed calls so far

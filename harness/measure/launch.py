@@ -7,7 +7,7 @@ import dataclasses
 import os
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ SAME_CPU_ROUNDS = 4
 STEADY_SHARE, LEAST_LAPS = 0.9, 4
 SLOWEST_COPY = 200e6  # bytes per second
 HIDDEN_SHARE, HIDDEN_SECONDS = 0.1, 0.0002
+FIRST_CHUNKS = 60
+"""Of all launches of a row together: what a 95th percentile needs."""
 
 
 def measure(
@@ -65,6 +67,7 @@ def measure(
     budget = seconds()
     _rounds(_active(lanes), 0.6 * budget, effort, calibration, rng)
     _single_calls(_active(lanes), 0.3 * budget, rng)
+    _first_chunks(_active(lanes), effort.first_chunk_seconds, rng)
     fresh = launch == 0 and len(seeds) > 1
     if fresh:
         suspects.surprise(_active(lanes))
@@ -113,6 +116,8 @@ def _first_call(lane: Lane, seed: int) -> None:
     judge_inputs(lane, lane.first)
     if not lane.done:
         lane.produced = lane.target.workload.produced(seed, outputs)
+        unit, rows = lane.target.component.unit.audio_seconds, max(next(iter(array.shape), 0) for array in outputs.values())
+        lane.row_seconds = lane.produced * unit / rows if unit is not None and rows else None
 
 
 def _warm(lane: Lane, seeds: Sequence[int]) -> None:
@@ -216,6 +221,7 @@ def _block(lane: Lane, effort: Effort, draw: int) -> tuple[int, float, float, fl
             answer = lane.ask("block", calls=calls, draw=draw, laps=effort.laps)
         wall, cpu = answer["wall_ns"] / 1e9, answer["cpu_ns"] / 1e9
         lane.called += calls
+        lane.block_chunks += zip(answer["chunks_ns"], answer["chunk_rows"], strict=True)
         lane.seconds = min(lane.seconds, wall / calls)
         lane.witness.add("block", seen, wall=wall, cpu=cpu, after=_copying(lane, answer))
         if lane.witness.gross():
@@ -250,6 +256,7 @@ def _single_calls(lanes: Sequence[Lane], budget: float, rng: random.Random) -> N
     for lane in lanes:
         if lane.seconds > share / SLICES and all(block.calls == 1 for block in lane.blocks):
             lane.calls = [block.wall_seconds for block in lane.blocks]
+            _keep_chunks(lane, lane.block_chunks)
     for _ in range(SLICES):
         for lane in rng.sample(list(lanes), len(lanes)):
             if not lane.done and not (lane.seconds > share / SLICES and lane.calls):
@@ -265,8 +272,30 @@ def _slice(lane: Lane, seconds: float) -> None:
     lane.witness.add("calls", seen, wall=float(stamps.sum()), cpu=answer["cpu_ns"] / 1e9, after=_copying(lane, answer))
     lane.called += len(stamps)
     lane.calls += stamps.tolist()
-    lane.chunks += [tuple(arrival / 1e9 for arrival in arrivals) for arrivals in answer["chunks_ns"]]
+    _keep_chunks(lane, zip(answer["chunks_ns"], answer["chunk_rows"], strict=True))
     _checked(lane)
+
+
+def _keep_chunks(lane: Lane, calls: Iterable[tuple[Sequence[int], Sequence[int]]]) -> None:
+    """When the chunks of calls arrived, in nanoseconds, and how many rows of the output each had."""
+    for arrivals, rows in calls:
+        lane.chunks.append(tuple(arrival / 1e9 for arrival in arrivals))
+        if lane.row_seconds is not None:
+            lane.chunk_seconds.append(tuple(lane.row_seconds * count for count in rows))
+
+
+def _first_chunks(lanes: Sequence[Lane], seconds: float, rng: random.Random) -> None:
+    """More stamps of first chunks, by calls that are left there, where all launches together then have enough for a percentile."""
+    for lane in rng.sample(list(lanes), len(lanes)):
+        firsts = sorted(chunks[0] for chunks in lane.chunks)
+        missing = -(-FIRST_CHUNKS // lane.target.planned.launches) - len(firsts)
+        if firsts and missing > 0 and missing * firsts[len(firsts) // 2] <= seconds:
+            with lane.attempt():
+                assert lane.worker is not None
+                with lane.witness.watch(lane.worker.pid) as seen:
+                    answer = lane.ask("first_chunks", count=missing)
+                lane.first_chunks = [stamp / 1e9 for stamp in answer["firsts_ns"]]
+                lane.witness.add("first_chunks", seen, wall=sum(lane.first_chunks), cpu=answer["cpu_ns"] / 1e9)
 
 
 def _finish(lanes: Sequence[Lane], *, fresh: bool) -> None:

@@ -279,6 +279,7 @@ _PLACES = {
     "outputs": "a call",
     "block": "a timed call",
     "calls": "a timed call",
+    "first_chunks": "a timed call",
     "fresh": "a call on fresh inputs",
     "run": "a call",
     "close": "leaving load()",

@@ -4,6 +4,7 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 
@@ -37,11 +38,11 @@ def twice(settings):
 
 
 @contextmanager
-def streaming(settings):
+def streaming(settings, *, seconds=0.0005):
     def run(inputs):
         y = np.sort(inputs["x"])
         for part in np.array_split(y, 4):
-            time.sleep(0.0005)
+            time.sleep(seconds)
             yield {"y": part}
 
     yield run
@@ -91,6 +92,7 @@ HONEST = made("honest", by_precision, settings=("precision", "threads"), variant
 TWICE = made("twice", twice, role="peer")
 LOADS_SLOWLY = made("loads_slowly", loads_slowly)
 STREAMS = made("streams", streaming, clock="wall")
+STREAMS_SLOWLY = made("streams_slowly", partial(streaming, seconds=0.005), clock="wall")
 TURNS = made("turns", turning, settings=EVERY)
 # Not the cache: of times that are equal chance says, once in a while, that they differ (tests/test_effects.py has that in figures).
 DEAD = made("dead", sorting, settings=tuple(name for name in EVERY if name != "cache"))
