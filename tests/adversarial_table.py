@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness import parity, registry
-from harness.measure import effects, lane, launch, suspects, trust
+from harness.measure import effects, lane, launch, rounds, suspects, trust
 from harness.measure.fuzz import _Pair
 from harness.measure.process import WorkerFailed, WorkerProcess
 from harness.measure.workload import Workload
@@ -87,9 +87,15 @@ def _all_pass(*arguments: Any, **options: Any) -> tuple[parity.ParityResult, ...
     )
 
 
-def _first_only(one: lane.Lane, seed: int, outputs: Any, where: str, *rest: Any) -> None:
-    if where == "the first call":
-        lane.judge_outputs(one, seed, outputs, where, *rest)
+def _first_only(patch: pytest.MonkeyPatch) -> None:
+    judge = lane.judge_outputs
+
+    def first(one: lane.Lane, seed: int, outputs: Any, where: str, *rest: Any) -> None:
+        if where == "the first call":
+            judge(one, seed, outputs, where, *rest)
+
+    for module in (launch, lane):  # of the calls before the rounds, and of those in them
+        patch.setattr(module, "judge_outputs", first)
 
 
 def _no_patience(patch: pytest.MonkeyPatch) -> None:
@@ -115,9 +121,9 @@ PARITY = Check(
 )
 LATER = Check(
     "parity of later calls",
-    "measure.launch.judge_outputs",
+    "measure.lane.judge_outputs",
     "outputs of warm and of timed calls are compared as those of the first call are, held together, and copied the moment a call returns",
-    patched(launch, "judge_outputs", _first_only),
+    _first_only,
 )
 NOT_FINITE = Check(
     "NaN",
@@ -144,9 +150,9 @@ INPUTS = Check(
 REAL = Check("real outputs", "runner._real", "outputs are made arrays while the timer runs", worker="materialising", compares=True)
 HIDDEN = Check(
     "hidden work",
-    "measure.launch.HIDDEN_SECONDS",
+    "measure.rounds.HIDDEN_SECONDS",
     "processor time that other threads take after a call has returned is charged to it",
-    patched(launch, "HIDDEN_SECONDS", math.inf),
+    patched(rounds, "HIDDEN_SECONDS", math.inf),
     compares=True,
 )
 EARLY_CLOCK = Check("an early clock", "clock.Stopwatch", "the clock is bound before a plugin is imported", worker="early_clock")

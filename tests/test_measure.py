@@ -16,8 +16,10 @@ import pytest
 
 from harness import record, registry
 from harness.component import Variant
-from harness.measure import THOROUGH, Effort, flip_settings, fuzz, launch, plan, records, run, slow
+from harness.measure import THOROUGH, Effort, flip_settings, fuzz, plan, records, run, slow
+from harness.measure import rounds as taken
 from harness.measure.calibration import Calibration
+from harness.measure.calls import FIRST_CHUNKS
 from harness.measure.effort import DEFAULT
 from harness.measure.lane import Lane, reproduce
 from harness.measure.process import WorkerProcess
@@ -206,7 +208,7 @@ def test_a_slow_stream_has_its_chunks_stamped_and_is_left_at_the_first_one_for_m
     assert all(len(call) == 4 and list(call) == sorted(call) and call[0] >= 0.005 for call in samples.chunks)
     assert all(call[-1] <= whole for call, whole in zip(samples.chunks, samples.calls, strict=True))
     assert samples.chunk_seconds == ((0.5,) * 4,) * len(samples.chunks)
-    assert len(samples.first_chunks) + len(samples.chunks) == launch.FIRST_CHUNKS >= calls_needed(0.95)
+    assert len(samples.first_chunks) + len(samples.chunks) == FIRST_CHUNKS >= calls_needed(0.95)
     assert min(samples.first_chunks) >= 0.005
 
 
@@ -357,16 +359,16 @@ def rounds(installed, budget, kernel, seconds=(0.002, 0.002), first=None):
     target = SimpleNamespace(implementation=installed.implementations("sorting")["twice"], expected={0: {}})
     pairs = zip(seconds, first or seconds, strict=True)
     lanes = [Lane(target, worker=Obliging(each), seconds=before, trusted={0: {"same"}}) for each, before in pairs]
-    launch._rounds(lanes, budget, DEFAULT, kernel, random.Random(3))
+    taken.rounds(lanes, budget, DEFAULT, kernel, random.Random(3))
     return [[(block.round, block.quiet) for block in lane.blocks] for lane in lanes]
 
 
 def test_a_block_that_stamps_divide_tells_what_a_call_takes_that_nothing_interrupts():
     laps = np.array([4e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6])
-    assert launch._steady(np.cumsum(laps), 100) == pytest.approx(1e-5)
-    assert launch._steady(np.cumsum(laps[:4]), 100) == pytest.approx(1e-5)
-    assert launch._steady(np.cumsum(laps[:3]), 100) is None
-    assert launch._steady(np.zeros(0), 1) is None
+    assert taken._steady(np.cumsum(laps), 100) == pytest.approx(1e-5)
+    assert taken._steady(np.cumsum(laps[:4]), 100) == pytest.approx(1e-5)
+    assert taken._steady(np.cumsum(laps[:3]), 100) is None
+    assert taken._steady(np.zeros(0), 1) is None
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot bind a process to CPUs")
@@ -376,12 +378,12 @@ def test_rows_of_one_thread_take_their_rounds_on_one_cpu(installed):
         lane = Lane(target, worker=SimpleNamespace(pid=process.pid))
         everywhere = os.sched_getaffinity(process.pid)
         one = max(everywhere)
-        launch._share_a_cpu([lane], one)
+        taken._share_a_cpu([lane], one)
         assert os.sched_getaffinity(process.pid) == {one}
-        launch._share_a_cpu([lane], None)
+        taken._share_a_cpu([lane], None)
         assert os.sched_getaffinity(process.pid) == everywhere
         process.kill()
-    launch._share_a_cpu([lane], one)  # whose process has gone
+    taken._share_a_cpu([lane], one)  # whose process has gone
 
 
 def test_noisy_rounds_are_marked_and_replaced(installed):
@@ -406,8 +408,8 @@ def test_slow_rows_share_their_rounds(installed):
 
 def test_the_order_of_the_rows_changes_from_round_to_round(installed, monkeypatch):
     asked = []
-    block = launch._block
-    monkeypatch.setattr(launch, "_block", lambda lane, effort, draw: asked.append(id(lane)) or block(lane, effort, draw))
+    block = taken._block
+    monkeypatch.setattr(taken, "_block", lambda lane, effort, draw: asked.append(id(lane)) or block(lane, effort, draw))
     rounds(installed, 0.12, calibration(), (0.002, 0.002, 0.002))
     turns = [tuple(asked[start : start + 3]) for start in range(0, len(asked), 3)]
     assert len(turns) == 20
@@ -426,12 +428,12 @@ def test_the_order_of_the_rows_changes_from_round_to_round(installed, monkeypatc
     ],
 )
 def test_slow_rows_sit_out_rounds_but_never_all(seconds, budget, total, strides):
-    assert launch._schedule(seconds, budget, DEFAULT) == (total, strides)
+    assert taken._schedule(seconds, budget, DEFAULT) == (total, strides)
 
 
 def test_who_has_time_gives_slow_rows_more_rounds():
-    assert launch._schedule((0.001, 2.0), 0.16, THOROUGH) == (40, [1, 16])
-    assert launch._schedule((2.0, 3.0), 1.0, THOROUGH) == (3, [1, 1])
+    assert taken._schedule((0.001, 2.0), 0.16, THOROUGH) == (40, [1, 16])
+    assert taken._schedule((2.0, 3.0), 1.0, THOROUGH) == (3, [1, 1])
 
 
 def test_a_row_that_is_slow_only_in_its_first_call_gets_its_rounds(installed):

@@ -16,6 +16,8 @@ from harness.parity import ParityResult, compare, not_finite, of_inputs
 from harness.record import Block, Outcome, Planned
 from harness.settings import show
 
+SLOWEST_COPY = 200e6  # bytes per second
+
 
 @dataclass(frozen=True)
 class Target:
@@ -205,3 +207,23 @@ def _distance(result: ParityResult) -> float:
 def judge_inputs(lane: Lane, answer: Mapping[str, Any]) -> None:
     if answer["mutated"] and not lane.done:
         lane.end(Outcome("untrusted", f"{lane.target.name}: a call changed {answer['mutated']}; run() must leave its inputs as they are"))
+
+
+def check_kept(lane: Lane) -> float:
+    """Check the output that the last timed command kept; the CPU seconds that other threads of the process took since."""
+    answer = lane.ask("check", inputs=False)
+    if answer["rewritten"]:
+        raise lane.distrust("a later call changed the output of the first one; each call must return arrays of its own")
+    if answer["digest"] not in lane.trusted.setdefault(answer["seed"], set()):
+        judge_outputs(lane, answer["seed"], lane.ask("kept")["outputs"], "a timed call")
+        if not lane.done:
+            lane.trusted[answer["seed"]].add(answer["digest"])
+    lane.memory.append((lane.called, answer["rss_bytes"]))
+    return float(answer["hidden_cpu_ns"] / 1e9)
+
+
+def copying(lane: Lane, answer: Mapping[str, Any]) -> float:
+    """Seconds that the worker took to keep an output after the timer had stopped: as it says, within what its bytes can explain."""
+    assert not isinstance(lane.target.expected, Outcome)
+    most = max(sum(array.nbytes for array in outputs.values()) for outputs in lane.target.expected.values())
+    return float(min(answer["after_ns"] / 1e9, most / SLOWEST_COPY))
