@@ -6,6 +6,7 @@ Everything before a Record touches the machine; everything after it is pure.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -100,6 +101,23 @@ def seconds_by_round(blocks: Iterable[Block], clock: Literal["wall", "cpu"] = "w
             spoiled.add(number)
     # A clock too coarse for a block reads 0: that is no time.
     return {number: total / calls[number] for number, total in seconds.items() if total > 0 and calls[number] > 0 and number not in spoiled}
+
+
+def paired_log_ratios(one: Iterable[Block], other: Iterable[Block], clock: Literal["wall", "cpu"]) -> list[float]:
+    """log(one / other) of the seconds per call in each quiet round that both sides of one launch have.
+
+    Of steady seconds where all these blocks have them, else of whole blocks on the clock.
+    """
+    sides = [{block.round: block for block in side if block.quiet} for side in (one, other)]
+    common = sorted(sides[0].keys() & sides[1].keys())
+    blocks = [[side[number] for number in common] for side in sides]
+    if all(block.steady_seconds for side in blocks for block in side):
+        seconds = [[block.steady_seconds or 0.0 for block in side] for side in blocks]
+    else:
+        whole = [seconds_by_round(side, clock) for side in blocks]
+        both = sorted(whole[0].keys() & whole[1].keys())
+        seconds = [[side[number] for number in both] for side in whole]
+    return [math.log(mine) - math.log(its) for mine, its in zip(*seconds, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pytest
 
 from harness import record, registry
 from harness.component import Variant
-from harness.measure import THOROUGH, Effort, flip_settings, fuzz, plan, records, run, slow
+from harness.measure import THOROUGH, Effort, cpus, flip_settings, fuzz, plan, records, run, slow
 from harness.measure import rounds as taken
 from harness.measure.calibration import Calibration
 from harness.measure.calls import FIRST_CHUNKS
@@ -378,12 +378,12 @@ def test_rows_of_one_thread_take_their_rounds_on_one_cpu(installed):
         lane = Lane(target, worker=SimpleNamespace(pid=process.pid))
         everywhere = os.sched_getaffinity(process.pid)
         one = max(everywhere)
-        taken._share_a_cpu([lane], one)
+        cpus.share_a_cpu([lane], one)
         assert os.sched_getaffinity(process.pid) == {one}
-        taken._share_a_cpu([lane], None)
+        cpus.share_a_cpu([lane], None)
         assert os.sched_getaffinity(process.pid) == everywhere
         process.kill()
-    taken._share_a_cpu([lane], one)  # whose process has gone
+    cpus.share_a_cpu([lane], one)  # whose process has gone
 
 
 def test_noisy_rounds_are_marked_and_replaced(installed):

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 
 from harness import metrics, stats
 from harness.metrics import Absent
-from harness.record import Block, seconds_by_round
-
-LOW_QUANTILE = 0.15
+from harness.record import Block, paired_log_ratios
 
 STRETCHES = 16
 """Into at most so many stretches of consecutive calls single calls are divided."""
@@ -33,40 +31,27 @@ def log_ratio(head: float, base: float, *, better: metrics.Better = "less") -> f
 
 
 def blocks_log_ratio(head: Sequence[Block], base: Sequence[Block], clock: metrics.Clock) -> float | Absent:
-    """log(head / base) of the seconds per call of one launch, over the quiet rounds that both sides have.
+    """log(head / base) of the seconds per call of one launch: the median over the quiet rounds that both sides have.
 
-    Of blocks that stamps divide, the median ratio of their steady seconds, round by round: neighbours in time share what the machine
-    does, and what interrupts a few calls is left out. Of other blocks, of each side the same low quantile of its rounds, for
-    interruptions only ever add time.
-
-    Chosen by the error of equal work, 2 shared cores, in percent (rms). Calls of 10 us in one process, 16 and 64 rounds of 1 ms:
-    this 0.4, 0.1; of whole blocks the 15 % quantile 1.7, 1.1, the median of paired ratios 1.2, 0.6. Calls of 1 ms, which no stamp
-    divides: the 15 % quantile 1.2, 0.7; the 25 % quantile 1.2, 0.2; the median of paired ratios 1.7, 0.3; under a load of 3 to 10,
-    between processes, 48 rounds: 1.9, 2.0, 2.0, the minimum 2.2.
+    Neighbours in time share what the machine does to both, and the steady part of a block leaves out what interrupts a few calls.
+    Chosen by how far equal workers are apart, 2 shared cores, 16 rounds, rms in percent of 48 pairs (10 us; 1 ms): this, with the
+    workers on one CPU, 0.8, 0.9; the 15 % quantile of whole blocks, each worker where it was, 1.7, 1.7 and now and then 50, where
+    one core was slower than the other. 32 rounds give 0.8, 0.8: the rest is memory layout, which only more launches tell.
     """
-    steady, other = _steady(head), _steady(base)
-    common = sorted(steady.keys() & other.keys())
-    if len(common) >= LEAST_PAIRS:
-        return stats.median([log_ratio(steady[number], other[number]) for number in common])
-    one, other = seconds_by_round(head, clock), seconds_by_round(base, clock)
-    common = sorted(one.keys() & other.keys())
-    if not common:
-        return Absent(f"no quiet round in common: {len(one)} of head, {len(other)} of base")
-    low = [stats.quantile([side[number] for number in common], LOW_QUANTILE) for side in (one, other)]
-    return log_ratio(*low)
-
-
-def _steady(blocks: Sequence[Block]) -> dict[int, float]:
-    return {block.round: block.steady_seconds for block in blocks if block.quiet and block.steady_seconds is not None}
+    ratios = paired_log_ratios(head, base, clock)
+    if not ratios:
+        one, other = (sum(block.quiet for block in side) for side in (head, base))
+        return Absent(f"no quiet round in common: {one} of head, {other} of base")
+    return stats.median(ratios)
 
 
 def typical_percentile(calls: Sequence[float], share: float) -> float:
     """A percentile of single calls, in order: what it is in a quiet stretch of them (the lower quartile of the stretches).
 
-    A stretch has the calls that one slower one in so many needs. What three stretches of four do not show is left out: bursts of
+    A stretch has calls enough for two that are slower. What three stretches of four do not show is left out: bursts of
     noise make nearly all of the tail of a short kernel. Over 60 pairs of equal workers, 2 shared cores, 1 ms, the 95 % latency
     differed by 17 % (rms), this one by 3; the 99 % latency of 10 us calls by 32 % and 18; the median by 2.4 % and 1.6.
     """
-    count = max(1, min(STRETCHES, int(len(calls) * (1 - share) + 1e-9)))
+    count = max(1, min(STRETCHES, int(len(calls) * (1 - share) / 2 + 1e-9)))
     edges = [len(calls) * number // count for number in range(count + 1)]
     return stats.quantile([stats.quantile(calls[start:end], share) for start, end in itertools.pairwise(edges)], 0.25)

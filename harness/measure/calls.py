@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
+from harness.measure.cpus import draw_cpus, share_a_cpu
+from harness.measure.effort import Effort
 from harness.measure.lane import Lane, check_kept, copying
 
 MOST_CALLS = 1000
@@ -13,14 +15,17 @@ FIRST_CHUNKS = 60
 """Of all launches of a row together: what a 95th percentile needs."""
 
 
-def single_calls(lanes: Sequence[Lane], budget: float, rng: random.Random) -> None:
+def single_calls(lanes: Sequence[Lane], budget: float, effort: Effort, rng: random.Random) -> None:
     """One stamp per call, in slices that take turns. Blocks of one call are single calls already."""
     share = budget / max(1, len(lanes))
     for lane in lanes:
         if lane.seconds > share / SLICES and all(block.calls == 1 for block in lane.blocks):
             lane.calls = [block.wall_seconds for block in lane.blocks]
             _keep_chunks(lane, lane.block_chunks)
-    for _ in range(SLICES):
+    cpus = draw_cpus(rng)
+    for number in range(SLICES):
+        if effort.one_cpu:
+            share_a_cpu(lanes, cpus[number % len(cpus)])
         for lane in rng.sample(list(lanes), len(lanes)):
             if not lane.done and not (lane.seconds > share / SLICES and lane.calls):
                 with lane.attempt():

@@ -11,6 +11,7 @@ import psutil
 from harness.measure import slow, suspects
 from harness.measure.calibration import Calibration
 from harness.measure.calls import first_chunks, single_calls
+from harness.measure.cpus import share_a_cpu
 from harness.measure.effort import Effort
 from harness.measure.lane import Lane, ask_together, judge_inputs, judge_outputs
 from harness.measure.process import WorkerProcess
@@ -18,6 +19,8 @@ from harness.measure.rounds import rounds
 from harness.record import Outcome
 
 READY_SECONDS = 0.5
+ROUNDS_SHARE, CALLS_SHARE = 0.6, 0.3
+"""Of a launch's time; the rest is what asking takes."""
 
 
 def measure(
@@ -50,8 +53,10 @@ def measure(
     if not _active(lanes):
         return
     budget = seconds()
-    rounds(_active(lanes), 0.6 * budget, effort, calibration, rng)
-    single_calls(_active(lanes), 0.3 * budget, rng)
+    rounds(_active(lanes), ROUNDS_SHARE * budget, effort, calibration, rng)
+    single_calls(_active(lanes), CALLS_SHARE * budget, effort, rng)
+    if effort.one_cpu:
+        share_a_cpu(lanes, None)
     first_chunks(_active(lanes), effort.first_chunk_seconds, rng)
     fresh = launch == 0 and len(seeds) > 1
     if fresh:

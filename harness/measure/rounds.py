@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -12,14 +11,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.measure.calibration import Calibration
+from harness.measure.cpus import draw_cpus, share_a_cpu
 from harness.measure.effort import EXTENSION_SECONDS, Effort
 from harness.measure.lane import Lane, check_kept, copying
-from harness.record import Block
+from harness.record import Block, paired_log_ratios
 
 SLOW_SECONDS = 1.0
 LEAST_ROUNDS = 3
 MOST_CALLS_PER_BLOCK = 2000
-SETTLED_BLOCKS, SETTLED_WITHIN = 5, 1.01
+SETTLED = 0.008
+"""Of a log-ratio: launches vary by as much for reasons that no round tells."""
+
 SAME_CPU_ROUNDS = 4
 STEADY_SHARE, LEAST_LAPS = 0.9, 4
 HIDDEN_SHARE, HIDDEN_SECONDS = 0.1, 0.0002
@@ -28,7 +30,7 @@ HIDDEN_SHARE, HIDDEN_SECONDS = 0.1, 0.0002
 def rounds(lanes: Sequence[Lane], budget: float, effort: Effort, calibration: Calibration, rng: random.Random) -> None:
     """Rounds of one block per lane in random order. Slow lanes sit out some rounds, the same ones, so that they stay paired."""
     speeds: list[float] = []  # of the calibration kernel around each round
-    cpus = rng.sample(_cpus(), min(2, len(_cpus())))
+    cpus = draw_cpus(rng)
     started = time.monotonic()
     before = calibration()
     while active := [lane for lane in lanes if not lane.done]:
@@ -36,15 +38,16 @@ def rounds(lanes: Sequence[Lane], budget: float, effort: Effort, calibration: Ca
         number, (total, strides) = len(speeds), _schedule([lane.seconds for lane in active], budget, effort)
         quiet = sum(calibration.quiet(speed) for speed in speeds)
         if number >= total:
-            # Beyond the planned rounds: one for each noisy round, as far as time allows; more while some row was never left alone.
+            # Beyond the planned rounds: one for each noisy round, as far as time allows; more while they say too little.
             spent = time.monotonic() - started
             replacing = quiet < total and number < 1.5 * total and spent < 1.5 * budget
-            extending = number < effort.extension * total and spent < EXTENSION_SECONDS and not all(map(_settled, active))
+            settled = all(_settled(lane, active[0]) for lane in active[1:])
+            extending = number < effort.extension * total and spent < EXTENSION_SECONDS and not settled
             if not (replacing or extending):
                 break
         turn = [lane for lane, stride in zip(active, strides, strict=True) if number % stride == 0]
         if effort.one_cpu and number % SAME_CPU_ROUNDS == 0:
-            _share_a_cpu(active, cpus[number // SAME_CPU_ROUNDS % len(cpus)])
+            share_a_cpu(active, cpus[number // SAME_CPU_ROUNDS % len(cpus)])
         draw = rng.randrange(1 << 62)
         measured = [(lane, timing) for lane in rng.sample(turn, len(turn)) if (timing := _block(lane, effort, draw)) is not None]
         after = calibration()
@@ -57,37 +60,18 @@ def rounds(lanes: Sequence[Lane], budget: float, effort: Effort, calibration: Ca
             alone = lane.clock != "cpu" or charged <= (1 + HIDDEN_SHARE) * wall
             lane.blocks.append(Block(number, calls, wall, charged, calibration.quiet(speeds[-1]), steady if alone else None))
         before = after
-    if effort.one_cpu:
-        _share_a_cpu(lanes, None)
     # What is usual is known better now than when the first rounds ended.
     for lane in lanes:
         lane.blocks = [dataclasses.replace(block, quiet=calibration.quiet(speeds[block.round])) for block in lane.blocks]
 
 
-def _cpus() -> list[int]:
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-
-
-def _share_a_cpu(lanes: Sequence[Lane], cpu: int | None) -> None:
-    """Put rows of one thread on the same CPU, None back where they may run: CPUs differ (who else runs on the core), which no pair
-    of rounds cancels where a worker stays on the one and its neighbour on the other."""
-    for lane in lanes:
-        if lane.clock == "cpu" and not lane.done and lane.worker is not None and hasattr(os, "sched_setaffinity"):
-            allowed = lane.target.affinity or _cpus()
-            with contextlib.suppress(OSError):  # it has ended, or may not run there: it is measured where it is
-                os.sched_setaffinity(lane.worker.pid, allowed if cpu is None or cpu not in allowed else {cpu})
-
-
-def _settled(lane: Lane) -> bool:
-    """Whether several blocks took as little as the fastest: interruptions only ever add time, and differ."""
-    times = sorted(_seconds(lane, block) for block in lane.blocks)
-    return len(times) >= SETTLED_BLOCKS and times[SETTLED_BLOCKS - 1] <= SETTLED_WITHIN * times[0]
-
-
-def _seconds(lane: Lane, block: Block) -> float:
-    """Of a call in a block, as the gate compares it."""
-    whole = (block.cpu_seconds if lane.clock == "cpu" else block.wall_seconds) / block.calls
-    return block.steady_seconds or whole
+def _settled(lane: Lane, first: Lane) -> bool:
+    """Whether what the rounds say of a lane beside the first one is known to SETTLED: the standard error of their median ratio."""
+    ratios = np.array(paired_log_ratios(lane.blocks, first.blocks, "cpu" if lane.clock == "cpu" else "wall"))
+    if len(ratios) < LEAST_ROUNDS:
+        return False
+    spread = float(np.median(abs(ratios - np.median(ratios))))
+    return 1.2533 * 1.4826 * spread <= SETTLED * math.sqrt(len(ratios))
 
 
 def _schedule(seconds: Sequence[float], budget: float, effort: Effort) -> tuple[int, list[int]]:
