@@ -1,8 +1,8 @@
 // A matrix is read once, at the speed of memory, for all rows: 4 or 8 of its rows at a time meet up to 4 rows of x in registers.
 //
 // It is laid out so that all of it is one stream (kernel.hpp), and asked for ahead of time: far ahead into the second cache, near by into the
-// first. A bfloat16 is the upper half of a float: of a register of them, one shift gives the even ones and one mask the odd ones, at no
-// shuffle, and x is arranged to match.
+// first. A bfloat16 is the upper half of a float: of a register of them, one shift gives the even ones and one mask the odd ones; of a register
+// of bytes, shifts give every fourth. There are no shuffles: x is arranged to match.
 // Sums are float32, in lanes, in an order that depends neither on the other rows nor on threads: batching changes no bit.
 #include "kernel.hpp"
 
@@ -25,14 +25,12 @@ constexpr int kBytes = 32;
 #else
 constexpr int kBytes = 16;
 #endif
-constexpr int kLanes = kBytes / 4, kStep = 2 * kLanes;  // weights per step, of every type
-static_assert(kLine % kStep == 0);
+constexpr int kLanes = kBytes / 4;
 constexpr int kNear = 2 << 10, kFar = 16 << 10;  // bytes ahead; measured
 
 typedef float F __attribute__((vector_size(kBytes)));
 typedef uint32_t U __attribute__((vector_size(kBytes)));
 typedef int32_t I __attribute__((vector_size(kBytes)));
-typedef int8_t B __attribute__((vector_size(kLanes)));
 typedef int16_t H __attribute__((vector_size(2 * kLanes)));
 
 template <class V> inline V load(const void* from) {
@@ -49,20 +47,23 @@ inline float sum(F v) {
     return total[0];
 }
 
-// Two registers of floats of kStep weights, in the order of `arrange`.
+// kParts registers of floats of as many times kLanes weights. kShare: weights that share a lane of a register, where they lie.
 struct Float32 {
     using Stored = float;
-    static inline void widen(const Stored* w, F& a, F& b) { a = load<F>(w), b = load<F>(w + kLanes); }
+    static constexpr int kParts = 2, kShare = 1;
+    static inline void widen(const Stored* w, F* parts) { parts[0] = load<F>(w), parts[1] = load<F>(w + kLanes); }
 };
 struct BFloat16 {
     using Stored = uint16_t;
-    static inline void widen(const Stored* w, F& a, F& b) {
+    static constexpr int kParts = 2, kShare = 2;
+    static inline void widen(const Stored* w, F* parts) {
         const U both = load<U>(w);
-        a = (F)(both << 16), b = (F)(both & 0xffff0000u);
+        parts[0] = (F)(both << 16), parts[1] = (F)(both & 0xffff0000u);
     }
 };
 struct Float16 {
     using Stored = int16_t;
+    static constexpr int kParts = 2, kShare = 1;
     static inline F one(const Stored* w) {
 #if defined(LEVEL_avx512)
         return (F)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)));
@@ -77,26 +78,31 @@ struct Float16 {
         return (F)((I)magnitude | ((bits & 0x8000) << 16));
 #endif
     }
-    static inline void widen(const Stored* w, F& a, F& b) { a = one(w), b = one(w + kLanes); }
+    static inline void widen(const Stored* w, F* parts) { parts[0] = one(w), parts[1] = one(w + kLanes); }
 };
 struct Int8 {
     using Stored = int8_t;
-    static inline void widen(const Stored* w, F& a, F& b) {
-        // By way of 32 bits: from 8 bits to floats at once, compilers go number by number.
-        a = __builtin_convertvector(__builtin_convertvector(load<B>(w), I), F);
-        b = __builtin_convertvector(__builtin_convertvector(load<B>(w + kLanes), I), F);
+    static constexpr int kParts = 4, kShare = 4;
+    static inline void widen(const Stored* w, F* parts) {
+        const U four = load<U>(w);
+        for (int i = 0; i < 4; ++i) parts[i] = __builtin_convertvector((I)(four << (24 - 8 * i)) >> 24, F);
     }
 };
 
+// The weights of a lane meet neighbours of x in turn: neighbours are set kLanes apart.
+template <class T> void arranged_for(const float* row, int64_t inputs, int64_t padded, float* arranged) {
+    constexpr int step = T::kShare * kLanes;
+    for (int64_t k = 0; k < padded; k += step)
+        for (int i = 0; i < step; ++i) arranged[k + i % T::kShare * kLanes + i / T::kShare] = k + i < inputs ? row[k + i] : 0.0f;
+}
+
 void arrange(Type type, const float* row, int64_t inputs, int64_t lines, float* arranged) {
-    const int64_t padded = lines * kLine;
-    if (type != Type::bfloat16) {
-        std::memcpy(arranged, row, inputs * sizeof(float));
-        std::memset(arranged + inputs, 0, (padded - inputs) * sizeof(float));
-        return;
+    switch (type) {
+        case Type::float32: return arranged_for<Float32>(row, inputs, lines * kLine, arranged);
+        case Type::bfloat16: return arranged_for<BFloat16>(row, inputs, lines * kLine, arranged);
+        case Type::float16: return arranged_for<Float16>(row, inputs, lines * kLine, arranged);
+        case Type::int8: return arranged_for<Int8>(row, inputs, lines * kLine, arranged);
     }
-    for (int64_t step = 0; step < padded; step += kStep)
-        for (int i = 0; i < kStep; ++i) arranged[step + i % 2 * kLanes + i / 2] = step + i < inputs ? row[step + i] : 0.0f;
 }
 
 // W of the rows of block number `n`, from `part` on, and R rows of x.
@@ -112,19 +118,16 @@ void rows_of_block(const Matrix& m, const float* x, float* out, int64_t stride, 
             __builtin_prefetch(here + kNear, 0, 3);
             __builtin_prefetch(here + kFar, 0, 2);
         }
-        for (int step = 0; step < kLine; step += kStep) {
-            F xa[R], xb[R];
-            for (int r = 0; r < R; ++r) {
-                const float* values = x + r * padded + line * kLine + step;
-                xa[r] = load<F>(values), xb[r] = load<F>(values + kLanes);
-            }
+        static_assert(kLine % (T::kParts * kLanes) == 0);
+        for (int step = 0; step < kLine; step += T::kParts * kLanes) {
+            F values[R][T::kParts];
+            for (int r = 0; r < R; ++r)
+                for (int p = 0; p < T::kParts; ++p) values[r][p] = load<F>(x + r * padded + line * kLine + step + p * kLanes);
             for (int i = 0; i < W; ++i) {
-                F a, b;
-                T::widen(w + i * kLine + step, a, b);
-                for (int r = 0; r < R; ++r) {
-                    total[i][r] = a * xa[r] + total[i][r];
-                    total[i][r] = b * xb[r] + total[i][r];
-                }
+                F weights[T::kParts];
+                T::widen(w + i * kLine + step, weights);
+                for (int r = 0; r < R; ++r)
+                    for (int p = 0; p < T::kParts; ++p) total[i][r] = weights[p] * values[r][p] + total[i][r];
             }
         }
     }

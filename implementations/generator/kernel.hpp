@@ -7,7 +7,7 @@ namespace skinny {
 
 enum class Type { float32, bfloat16, float16, int8 };
 
-constexpr int kRows = 8, kLine = 32;
+constexpr int kRows = 8, kLine = 64;
 
 // A matrix (outputs, inputs) laid out (blocks, lines, kRows, kLine): blocks of rows, of which so many weights each take turns, with zeros
 // beyond the last output and input. Whoever multiplies by it reads one stream from begin to end. scales: (outputs) for int8, else null.
