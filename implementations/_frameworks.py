@@ -50,6 +50,7 @@ def onnxruntime(module: nn.Module, inputs: tuple[Tensor, ...], threads: int) -> 
 
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it would keep the cores of the reference, whose turn is next
     with tempfile.TemporaryDirectory() as folder:
         session = runtime.InferenceSession(_onnx(module, inputs, Path(folder)), options, providers=["CPUExecutionProvider"])
     arrays = {name: tensor.numpy() for name, tensor in zip(_names(inputs), inputs, strict=True)}
