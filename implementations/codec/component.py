@@ -14,13 +14,12 @@ that flipped are counted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.component import Approximate, Case, Component, Effect, Inputs, Metric, Outputs, Unit, Variant, Work
+from harness.component import Case, Component, Effect, Inputs, Metric, Outputs, Unit, Work
 from implementations.codec.configuration import FLAVOURS, LATENTS_PER_FRAME, LATENTS_PER_SECOND
 from implementations.codec.song import SEGMENT, cut, noise_of
 
@@ -46,24 +45,6 @@ _LEVELS = Metric("flipped_levels", at_most=40, function=flipped_levels)
 _WAVE = Metric("snr_db", at_least=WAVE_DB)
 _SONG = Metric("snr_db", at_least=25.0)
 """Of a whole song: what one flipped level in a short one leaves. The stages' own bounds say whether it is exact."""
-
-
-def variants(component: str, precisions: tuple[str, ...], *, solver: bool) -> tuple[Variant, ...]:
-    """The rows beside the plain one: narrower precisions, other steps, no guidance."""
-    found = [Variant({"precision": precision}, _approximate(component, f"weights and products in {precision}")) for precision in precisions]
-    if solver:
-        found += [Variant({"steps": steps}, _approximate(component, f"{steps} Euler steps end elsewhere than 10")) for steps in (5, 20)]
-        found.append(Variant({"mode": "lightweight"}, _approximate(component, "without guidance, for half the work")))
-    return tuple(found)
-
-
-def _approximate(component: str, reason: str) -> Mapping[str, Approximate]:
-    latents = Approximate(Metric("snr_db", at_least=3.0), reason)
-    levels = Approximate(Metric("flipped_levels", at_most=1e9, function=flipped_levels), f"{reason}; no bound holds for levels")
-    if component == "codec_decoder":
-        return {"wave": Approximate(Metric("snr_db", at_least=25.0), reason)}
-    wave = Approximate(Metric("snr_db", at_least=-10.0), f"{reason}; no bound holds for samples")
-    return {"latents": latents, "levels": levels} | ({"wave": wave} if component == "codec" else {})
 
 
 def flow_inputs(

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Role, Run
-from implementations.codec.component import DECODER, FLOW, SONG, variants
+from implementations.codec.component import DECODER, FLOW, SONG
 from implementations.codec.configuration import FLAVOURS
 from implementations.codec.contract import check_decoder, check_flow, check_song
 from implementations.codec.song import song
+from implementations.codec.variants import variants
 
 if TYPE_CHECKING:
     from harness.settings import Settings

@@ -23,33 +23,30 @@ namespace {
 constexpr int64_t kAlone = 256 << 10;  // bytes of a matrix below which waking threads costs more than they save
 constexpr int kShares = 4;             // per thread: who is interrupted leaves work to the others
 
-template <class T> using Matrix = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+template <class T> using Matrix = nb::ndarray<const T, nb::shape<-1, -1, skinny::kRows, skinny::kLine>, nb::c_contig, nb::device::cpu>;
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Out = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Scales = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 template <class T, skinny::Type type>
 void multiply(const skinny::Level& level, Matrix<T> weights, Rows x, Out out, const std::optional<Scales>& scales, int threads) {
-    const skinny::Matrix matrix{type, weights.data(), scales ? scales->data() : nullptr, static_cast<int64_t>(weights.shape(0)),
-                                static_cast<int64_t>(weights.shape(1))};
-    const auto rows = static_cast<int64_t>(x.shape(0));
+    const auto blocks = static_cast<int64_t>(weights.shape(0)), lines = static_cast<int64_t>(weights.shape(1));
+    const auto rows = static_cast<int64_t>(x.shape(0)), inputs = static_cast<int64_t>(x.shape(1)), outputs = static_cast<int64_t>(out.shape(1));
+    const skinny::Matrix matrix{type, weights.data(), scales ? scales->data() : nullptr, outputs, lines};
     if (threads < 1) throw std::invalid_argument("threads: expected 1 or more, found " + std::to_string(threads));
-    if (x.shape(1) != weights.shape(1)) throw std::invalid_argument("x: expected as many columns as the weights have");
-    if (out.shape(0) != x.shape(0) || out.shape(1) != weights.shape(0)) throw std::invalid_argument("out: expected shape (rows, outputs)");
-    if (scales && scales->shape(0) != weights.shape(0)) throw std::invalid_argument("scales: expected one per output");
+    if ((inputs + skinny::kLine - 1) / skinny::kLine != lines) throw std::invalid_argument("x: expected as many columns as the weights have");
+    if (out.shape(0) != x.shape(0) || (outputs + skinny::kRows - 1) / skinny::kRows != blocks)
+        throw std::invalid_argument("out: expected shape (rows, outputs)");
+    if (scales && static_cast<int64_t>(scales->shape(0)) != outputs) throw std::invalid_argument("scales: expected one per output");
     if ((type == skinny::Type::int8) != scales.has_value()) throw std::invalid_argument("scales: int8 weights have them, others none");
     const nb::gil_scoped_release release;
-    const int64_t room = level.room(matrix.inputs);
+    const int64_t room = lines * skinny::kLine;
     std::vector<float> arranged(static_cast<size_t>(rows * room));
-    for (int64_t r = 0; r < rows; ++r) level.arrange(type, x.data() + r * matrix.inputs, matrix.inputs, arranged.data() + r * room);
-    const auto share = [&](int64_t begin, int64_t end) {
-        level.multiply(matrix, arranged.data(), rows, out.data(), matrix.outputs, begin, end);
-    };
-    if (threads == 1 || matrix.outputs * matrix.inputs * static_cast<int64_t>(sizeof(T)) < kAlone) return share(0, matrix.outputs);
+    for (int64_t r = 0; r < rows; ++r) level.arrange(type, x.data() + r * inputs, inputs, lines, arranged.data() + r * room);
+    const auto share = [&](int64_t begin, int64_t end) { level.multiply(matrix, arranged.data(), rows, out.data(), outputs, begin, end); };
+    if (threads == 1 || blocks * skinny::kRows * room * static_cast<int64_t>(sizeof(T)) < kAlone) return share(0, blocks);
     const int shares = threads * kShares;
-    // Shares begin at multiples of 4: which rows meet in registers changes no result, but whole blocks are faster.
-    const auto place = [&](int i) { return i == shares ? matrix.outputs : matrix.outputs * i / shares / 4 * 4; };
-    in_threads(threads, shares, [&](int i) { share(place(i), place(i + 1)); });
+    in_threads(threads, shares, [&](int i) { share(blocks * i / shares, blocks * (i + 1) / shares); });
 }
 
 }  // namespace
@@ -60,7 +57,11 @@ NB_MODULE(_native, m) {
     m.def("levels", &dispatch::levels, "Dispatch levels that can run here, fastest first.");
     nb::class_<skinny::Level>(m, "Level").def_prop_ro("name", [](const skinny::Level& level) { return level.name; });
     m.def("level", &skinny::level_named, nb::arg("name"), nb::rv_policy::reference, "A dispatch level, the fastest one for `auto`.");
-    const char* about = "out (rows, outputs) = x (rows, inputs) @ weights (outputs, inputs).T; uint16 are the bits of bfloat16, int16 of float16.";
+    m.attr("ROWS") = skinny::kRows;
+    m.attr("LINE") = skinny::kLine;
+    const char* about =
+        "out (rows, outputs) = x (rows, inputs) @ weights (outputs, inputs).T, which are laid out (blocks, lines, ROWS, LINE); uint16 are the "
+        "bits of bfloat16, int16 of float16.";
     const auto define = [&](auto* function) {
         m.def("multiply", function, nb::arg("level"), nb::arg("weights").noconvert(), nb::arg("x").noconvert(), nb::arg("out").noconvert(),
               nb::arg("scales").none(), nb::arg("threads"), about);

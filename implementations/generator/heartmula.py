@@ -194,7 +194,8 @@ class HeartMuLa(nn.Module):
 
     def depth(self, hidden: Tensor, codes: Sequence[int], start: int) -> np.ndarray:
         with self._computing():
-            read = depth_inputs(self, hidden, codes)[:, start:]
+            # A copy of its own: by a view of several rows torch multiplies in batches, with a copy of the weight for each of them.
+            read = depth_inputs(self, hidden, codes)[:, start:].contiguous()
             found = self.decoder(self.projection(read), start)
             return host(found[:, -1] @ self.audio_head[len(codes) - 1])
 

@@ -1,10 +1,12 @@
-// A matrix is read once, at the speed of memory, for all rows: 2 or 4 of its rows at a time meet up to 8 rows of x in registers.
+// A matrix is read once, at the speed of memory, for all rows: 4 or 8 of its rows at a time meet up to 4 rows of x in registers.
 //
-// The weights stay as a checkpoint has them, so that they can be used where they lie. A bfloat16 is the upper half of a float: of a
-// register of them, one shift gives the even ones and one mask the odd ones, at no shuffle, and x is arranged to match.
+// It is laid out so that all of it is one stream (kernel.hpp), and asked for ahead of time: far ahead into the second cache, near by into the
+// first. A bfloat16 is the upper half of a float: of a register of them, one shift gives the even ones and one mask the odd ones; of a register
+// of bytes, shifts give every fourth. There are no shuffles: x is arranged to match.
 // Sums are float32, in lanes, in an order that depends neither on the other rows nor on threads: batching changes no bit.
 #include "kernel.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <type_traits>
 
@@ -23,12 +25,12 @@ constexpr int kBytes = 32;
 #else
 constexpr int kBytes = 16;
 #endif
-constexpr int kLanes = kBytes / 4, kStep = 2 * kLanes;  // weights per step, of every type
+constexpr int kLanes = kBytes / 4;
+constexpr int kNear = 2 << 10, kFar = 16 << 10;  // bytes ahead; measured
 
 typedef float F __attribute__((vector_size(kBytes)));
 typedef uint32_t U __attribute__((vector_size(kBytes)));
 typedef int32_t I __attribute__((vector_size(kBytes)));
-typedef int8_t B __attribute__((vector_size(kLanes)));
 typedef int16_t H __attribute__((vector_size(2 * kLanes)));
 
 template <class V> inline V load(const void* from) {
@@ -45,20 +47,23 @@ inline float sum(F v) {
     return total[0];
 }
 
-// Two registers of floats of kStep weights, in the order of `arrange`.
+// kParts registers of floats of as many times kLanes weights. kShare: weights that share a lane of a register, where they lie.
 struct Float32 {
     using Stored = float;
-    static inline void widen(const Stored* w, F& a, F& b) { a = load<F>(w), b = load<F>(w + kLanes); }
+    static constexpr int kParts = 2, kShare = 1;
+    static inline void widen(const Stored* w, F* parts) { parts[0] = load<F>(w), parts[1] = load<F>(w + kLanes); }
 };
 struct BFloat16 {
     using Stored = uint16_t;
-    static inline void widen(const Stored* w, F& a, F& b) {
+    static constexpr int kParts = 2, kShare = 2;
+    static inline void widen(const Stored* w, F* parts) {
         const U both = load<U>(w);
-        a = (F)(both << 16), b = (F)(both & 0xffff0000u);
+        parts[0] = (F)(both << 16), parts[1] = (F)(both & 0xffff0000u);
     }
 };
 struct Float16 {
     using Stored = int16_t;
+    static constexpr int kParts = 2, kShare = 1;
     static inline F one(const Stored* w) {
 #if defined(LEVEL_avx512)
         return (F)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)));
@@ -73,90 +78,87 @@ struct Float16 {
         return (F)((I)magnitude | ((bits & 0x8000) << 16));
 #endif
     }
-    static inline void widen(const Stored* w, F& a, F& b) { a = one(w), b = one(w + kLanes); }
+    static inline void widen(const Stored* w, F* parts) { parts[0] = one(w), parts[1] = one(w + kLanes); }
 };
 struct Int8 {
     using Stored = int8_t;
-    static inline void widen(const Stored* w, F& a, F& b) {
-        // By way of 32 bits: from 8 bits to floats at once, compilers go number by number.
-        a = __builtin_convertvector(__builtin_convertvector(load<B>(w), I), F);
-        b = __builtin_convertvector(__builtin_convertvector(load<B>(w + kLanes), I), F);
+    static constexpr int kParts = 4, kShare = 4;
+    static inline void widen(const Stored* w, F* parts) {
+        const U four = load<U>(w);
+        for (int i = 0; i < 4; ++i) parts[i] = __builtin_convertvector((I)(four << (24 - 8 * i)) >> 24, F);
     }
 };
 
-int64_t room(int64_t inputs) { return (inputs + kStep - 1) / kStep * kStep; }
-
-void arrange(Type type, const float* row, int64_t inputs, float* arranged) {
-    const int64_t padded = room(inputs);
-    if (type != Type::bfloat16) {
-        std::memcpy(arranged, row, inputs * sizeof(float));
-        std::memset(arranged + inputs, 0, (padded - inputs) * sizeof(float));
-        return;
-    }
-    for (int64_t step = 0; step < padded; step += kStep)
-        for (int i = 0; i < kStep; ++i) arranged[step + i % 2 * kLanes + i / 2] = step + i < inputs ? row[step + i] : 0.0f;
+// The weights of a lane meet neighbours of x in turn: neighbours are set kLanes apart.
+template <class T> void arranged_for(const float* row, int64_t inputs, int64_t padded, float* arranged) {
+    constexpr int step = T::kShare * kLanes;
+    for (int64_t k = 0; k < padded; k += step)
+        for (int i = 0; i < step; ++i) arranged[k + i % T::kShare * kLanes + i / T::kShare] = k + i < inputs ? row[k + i] : 0.0f;
 }
 
-// W rows of the matrix from n on, R rows of x.
+void arrange(Type type, const float* row, int64_t inputs, int64_t lines, float* arranged) {
+    switch (type) {
+        case Type::float32: return arranged_for<Float32>(row, inputs, lines * kLine, arranged);
+        case Type::bfloat16: return arranged_for<BFloat16>(row, inputs, lines * kLine, arranged);
+        case Type::float16: return arranged_for<Float16>(row, inputs, lines * kLine, arranged);
+        case Type::int8: return arranged_for<Int8>(row, inputs, lines * kLine, arranged);
+    }
+}
+
+// W of the rows of block number `n`, from `part` on, and R rows of x.
 template <class T, int W, int R>
-void block(const Matrix& m, const float* x, int64_t padded, float* out, int64_t stride, int64_t n) {
+void rows_of_block(const Matrix& m, const float* x, float* out, int64_t stride, int64_t n, int part) {
     using Stored = typename T::Stored;
-    const Stored* rows = static_cast<const Stored*>(m.weights) + n * m.inputs;
-    const int64_t next = W * m.inputs;
+    const int64_t padded = m.lines * kLine;
+    const Stored* w = static_cast<const Stored*>(m.weights) + n * padded * kRows + part * kLine;
     F total[W][R] = {};
-    const auto step = [&](const Stored* const* w, int64_t k) {
-        for (int i = 0; i < W; ++i) {
-            F a, b;
-            // The same place of the next rows. A row is short and W of them lie side by side: hardware finds no stream to run ahead of.
-            __builtin_prefetch(reinterpret_cast<const char*>(w[i] + next), 0, 2);
-            if (sizeof(Stored) == 4) __builtin_prefetch(reinterpret_cast<const char*>(w[i] + next + kLanes), 0, 2);
-            T::widen(w[i], a, b);
-            for (int r = 0; r < R; ++r) {
-                const float* values = x + r * padded + k;
-                total[i][r] = a * load<F>(values) + total[i][r];
-                total[i][r] = b * load<F>(values + kLanes) + total[i][r];
+    for (int64_t line = 0; line < m.lines; ++line, w += kRows * kLine) {
+        for (int byte = 0; byte < W * kLine * static_cast<int>(sizeof(Stored)); byte += 64) {
+            const char* here = reinterpret_cast<const char*>(w) + byte;
+            __builtin_prefetch(here + kNear, 0, 3);
+            __builtin_prefetch(here + kFar, 0, 2);
+        }
+        static_assert(kLine % (T::kParts * kLanes) == 0);
+        for (int step = 0; step < kLine; step += T::kParts * kLanes) {
+            F values[R][T::kParts];
+            for (int r = 0; r < R; ++r)
+                for (int p = 0; p < T::kParts; ++p) values[r][p] = load<F>(x + r * padded + line * kLine + step + p * kLanes);
+            for (int i = 0; i < W; ++i) {
+                F weights[T::kParts];
+                T::widen(w + i * kLine + step, weights);
+                for (int r = 0; r < R; ++r)
+                    for (int p = 0; p < T::kParts; ++p) total[i][r] = weights[p] * values[r][p] + total[i][r];
             }
         }
-    };
-    const Stored* w[W];
-    int64_t k = 0;
-    for (; k + kStep <= m.inputs; k += kStep) {
-        for (int i = 0; i < W; ++i) w[i] = rows + i * m.inputs + k;
-        step(w, k);
     }
-    if (k < m.inputs) {  // the last few, with zeros beside them: nothing is read beyond the matrix
-        Stored tail[W][kStep] = {};
-        for (int i = 0; i < W; ++i) {
-            std::memcpy(tail[i], rows + i * m.inputs + k, (m.inputs - k) * sizeof(Stored));
-            w[i] = tail[i];
-        }
-        step(w, k);
-    }
+    const int64_t first = n * kRows + part, count = std::min<int64_t>(W, m.outputs - first);
     for (int i = 0; i < W; ++i)
-        for (int r = 0; r < R; ++r) out[r * stride + n + i] = sum(total[i][r]) * (m.scales ? m.scales[n + i] : 1.0f);
+        for (int r = 0; r < R; ++r)
+            if (i < count) out[r * stride + first + i] = sum(total[i][r]) * (m.scales ? m.scales[first + i] : 1.0f);
 }
 
-// All rows of x against W rows of the matrix, which stay in the nearest cache meanwhile.
-template <class T, int W>
-void against(const Matrix& m, const float* x, int64_t rows, float* out, int64_t stride, int64_t n) {
-    const int64_t padded = room(m.inputs);
-    int64_t r = 0;
-    const auto take = [&](auto count) {
-        for (; rows - r >= count; r += count) block<T, W, count>(m, x + r * padded, padded, out + r * stride, stride, n);
-    };
-    take(std::integral_constant<int, 8>{});
-    take(std::integral_constant<int, 4>{});
-    take(std::integral_constant<int, 2>{});
-    take(std::integral_constant<int, 1>{});
-}
+// So many rows of the matrix and of x as registers hold the sums of, and what they are made of.
+#if defined(LEVEL_avx512) || defined(LEVEL_neon)
+constexpr int kRegisters = 32;
+#else
+constexpr int kRegisters = 16;
+#endif
 
+// All rows of x against each block in turn, which stays in a near cache meanwhile.
 template <class T>
 void typed(const Matrix& m, const float* x, int64_t rows, float* out, int64_t stride, int64_t begin, int64_t end) {
-    int64_t n = begin;
-    if (rows <= 2)
-        for (; n + 4 <= end; n += 4) against<T, 4>(m, x, rows, out, stride, n);
-    for (; n + 2 <= end; n += 2) against<T, 2>(m, x, rows, out, stride, n);
-    for (; n < end; ++n) against<T, 1>(m, x, rows, out, stride, n);
+    for (int64_t n = begin; n < end; ++n) {
+        int64_t r = 0;
+        const auto take = [&](auto count) {
+            constexpr int R = count, W = std::min(kRows, kRegisters / 2 / R);
+            for (; rows - r >= R; r += R)
+                for (int part = 0; part < kRows; part += W)
+                    rows_of_block<T, W, R>(m, x + r * m.lines * kLine, out + r * stride, stride, n, part);
+        };
+        if (kRegisters == 32) take(std::integral_constant<int, 4>{});
+        take(std::integral_constant<int, 2>{});
+        take(std::integral_constant<int, 1>{});
+    }
 }
 
 void multiply(const Matrix& m, const float* x, int64_t rows, float* out, int64_t stride, int64_t begin, int64_t end) {
@@ -171,6 +173,6 @@ void multiply(const Matrix& m, const float* x, int64_t rows, float* out, int64_t
 #define TEXT_OF(x) #x
 #define NAME_OF(x) TEXT_OF(x)
 extern const Level level;
-const Level level{NAME_OF(LEVEL), room, arrange, multiply};
+const Level level{NAME_OF(LEVEL), arrange, multiply};
 
 }  // namespace skinny::LEVEL

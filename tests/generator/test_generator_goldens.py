@@ -1,16 +1,18 @@
 """Every stored output of the upstream generator: hidden states, logits, codes, samples."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from implementations.generator import sampling
 from implementations.generator.checkpoints import model_of
 from implementations.generator.engine import Engine, prepacked
-from implementations.generator.flavours import FLAVOURS
+from implementations.generator.flavours import CODEBOOKS, FLAVOURS
 from implementations.generator.generation import Prompt, Request, check, generate
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -119,3 +121,20 @@ def test_a_wrong_constant_shows(change, monkeypatch):
         request = Request(Prompt(request.prompt.text, 0 * request.prompt.muq, request.prompt.muq_place), 1, 1.5, 1.0, 1, 0, 66)
     (frame,) = generate(MODELS["reference"](), request)
     assert np.abs(frame.logits[0] - ARRAYS[f"{run['key']}/sampled_logits"][0, 0]).max() > 1.5e-4
+
+
+def test_the_reference_copies_no_weight_that_upstream_does_not():
+    """Speed is compared with it. A product by a view of several rows copies its weight for each of them; the model has none."""
+
+    def copied(call):
+        """Values of the largest copy."""
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True) as profile:
+            call()
+        return max(math.prod(event.input_shapes[0]) for event in profile.events() if event.name == "aten::copy_" and event.input_shapes)
+
+    model = model_of(TINY, {name: tensor.bfloat16() for name, tensor in load_file(GOLDEN / "heartmula_a.safetensors").items()})
+    hidden, weight = model.start(Prompt(np.arange(4), np.zeros(TINY.muq, np.float32), 1), 2, 4), model.projection.weight
+    assert copied(lambda: [model.depth(hidden, [1] * count, 0 if count == 1 else count) for count in range(1, CODEBOOKS)]) < weight.numel()
+    with torch.inference_mode():
+        view = torch.ones(2, 3, weight.shape[1], dtype=torch.bfloat16)[:, 2:]
+        assert copied(lambda: torch.nn.functional.linear(view, weight)) == 2 * weight.numel()

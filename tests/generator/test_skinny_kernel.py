@@ -66,13 +66,32 @@ def test_eight_bits(level):
     assert torch.isfinite(hold_int8(torch.zeros(3, 160), threads=1)(x)).all()
 
 
-def test_nothing_beyond_the_matrix_is_read_or_written():
-    """The rows of an odd matrix lie within a larger buffer of NaN, and so does the result."""
-    whole = np.full(8197 * 3 + 200, np.nan, np.float32)
-    weights = whole[100 : 100 + 8197 * 3].reshape(8197, 3)
-    weights[:] = 1
-    result = np.full((4, 8197), np.nan, np.float32)
-    native.multiply(native.level("auto"), weights, np.ones((2, 3), np.float32), result[1:3], scales=None, threads=2)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.int8])
+def test_a_matrix_that_is_laid_out_is_one_stream_and_can_be_had_back(shape, dtype):
+    from implementations.generator.native import lay_out
+
+    weights = torch.arange(np.prod(shape)).remainder(120).view(shape).to(dtype)
+    laid = lay_out(weights)
+    plain = laid.plain()
+    assert torch.equal(plain.view(dtype), weights)
+    assert laid.weights.flags.c_contiguous
+    whole = laid.weights.shape[0] * native.ROWS, laid.weights.shape[1] * native.LINE
+    assert all(0 <= room - size < unit for room, size, unit in zip(whole, shape, (native.ROWS, native.LINE), strict=True))
+    assert np.count_nonzero(laid.weights) == torch.count_nonzero(weights)
+    row, column = shape[0] - 1, shape[1] - 1
+    place = laid.weights[row // native.ROWS, column // native.LINE, row % native.ROWS, column % native.LINE]
+    assert place == laid.plain()[row, column].numpy().view(laid.weights.dtype)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_nothing_beyond_the_result_is_written_or_taken_from_beyond_the_matrix(level):
+    """What follows the last output and input may be anything but NaN: it meets zeros, or nobody."""
+    weights = np.ones((2, 1, native.ROWS, native.LINE), np.float32)
+    weights[1, :, 1:] = 1e30
+    weights[..., 3:] = 1e30
+    result = np.full((4, native.ROWS + 1), np.nan, np.float32)
+    native.multiply(native.level(level), weights, np.ones((2, 3), np.float32), result[1:3], scales=None, threads=2)
     assert (result[1:3] == 3).all()
     assert np.isnan(result[[0, 3]]).all()
 
@@ -80,14 +99,17 @@ def test_nothing_beyond_the_matrix_is_read_or_written():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"x": np.ones((2, 4), np.float32)}, "as many columns as the weights have"),
-        ({"out": np.ones((2, 4), np.float32)}, r"expected shape \(rows, outputs\)"),
-        ({"scales": np.ones(5, np.float32)}, "int8 weights have them"),
+        ({"x": np.ones((2, native.LINE + 1), np.float32)}, "as many columns as the weights have"),
+        ({"out": np.ones((2, native.ROWS), np.float32)}, r"expected shape \(rows, outputs\)"),
+        ({"out": np.ones((1, native.ROWS + 1), np.float32)}, r"expected shape \(rows, outputs\)"),
+        ({"scales": np.ones(4, np.float32)}, "expected one per output"),
+        ({"scales": np.ones(native.ROWS + 1, np.float32)}, "int8 weights have them"),
         ({"threads": 0}, "expected 1 or more, found 0"),
     ],
 )
 def test_what_does_not_fit_is_refused(changes, message):
-    whole = {"weights": np.ones((5, 3), np.float32), "x": np.ones((2, 3), np.float32), "out": np.ones((2, 5), np.float32)}
+    laid = np.ones((2, 1, native.ROWS, native.LINE), np.float32)
+    whole = {"weights": laid, "x": np.ones((2, 3), np.float32), "out": np.ones((2, native.ROWS + 1), np.float32)}
     with pytest.raises(ValueError, match=message):
         native.multiply(native.level("auto"), **{**whole, "scales": None, "threads": 1, **changes})
 
