@@ -1,6 +1,6 @@
 """The contract: what is computed (Component), how (Implementation), on what (Case), how equal (Parity).
 
-A plugin imports this module, `harness.signals` and NumPy, nothing else, at import time.
+A plugin imports this module, `harness.signals` and NumPy, nothing else, at import time (and `harness.callback` for an audio thread).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
+    from harness.callback import Callback
     from harness.settings import Settings
 
 Inputs = Mapping[str, Any]
@@ -232,13 +233,15 @@ class Requires:
 
     packages: import names. cpu_flags: as /proc/cpuinfo spells them. device: "cuda" or "mps". native: module name of a
     compiled kernel of the plugin. What is named is imported by load() or, a package, by the first call: a row that never
-    does is not trusted. why_not: a cheap extra check that returns the reason for unavailability, or None.
+    does is not trusted. realtime: the compiled module behind Implementation.realtime, which a real-time proof alone needs.
+    why_not: a cheap extra check that returns the reason for unavailability, or None.
     """
 
     packages: tuple[str, ...] = ()
     cpu_flags: tuple[str, ...] = ()
     device: Literal["cuda", "mps"] | None = None
     native: str | None = None
+    realtime: str | None = None
     why_not: Callable[[], str | None] | None = None
 
 
@@ -249,23 +252,6 @@ class Variant:
 
     settings: Mapping[str, Any]
     parity: Mapping[str, Approximate] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Callback:
-    """What an audio thread calls, as addresses of C functions (harness/realtime/callback.h declares them).
-
-    function: a `harness_callback`: one block of mono float32 in [-1, 1] in and out; must not allocate, lock or block.
-    results: a `harness_results`: the result that the last block used; 0 for a callback that uses none. state: what both are given.
-    latency: samples by which the output lags behind the input, as a host would be told. flags: what each bit of a result's flags
-    says of its fallback, lowest first.
-    """
-
-    function: int
-    state: int
-    latency: int
-    results: int = 0
-    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
