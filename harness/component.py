@@ -147,19 +147,22 @@ class Case:
 class Work:
     """The least work a call can do: arithmetic operations, and bytes read and written; `precision` picks the ceiling.
 
-    weight_bytes: as much of `bytes` is weights, which are smaller in a narrower precision.
+    weight_bytes: as much of `bytes` is weights, which are smaller in a narrower precision. repeated_bytes: the weights that a call reads
+    over and over: the cache that holds them is the limit, not the one that would hold as much as is read in all.
     """
 
     operations: float
     bytes: float
     precision: str = "float32"
     weight_bytes: float = 0.0
+    repeated_bytes: float | None = None
 
     def at(self, precision: str) -> Work:
         """The same in another precision: weights of its width."""
         width = _BITS[precision] / _BITS[self.precision]
         weights = self.weight_bytes * width
-        return Work(self.operations, self.bytes - self.weight_bytes + weights, precision, weights)
+        repeated = None if self.repeated_bytes is None else self.repeated_bytes * width
+        return Work(self.operations, self.bytes - self.weight_bytes + weights, precision, weights, repeated)
 
 
 _BITS = {"float64": 64, "float32": 32, "int24": 24, "float16": 16, "bfloat16": 16, "int16": 16, "int8": 8}
