@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.callback import Callback
     from harness.component import (
         Approximate,
-        Callback,
         Case,
         Close,
         Component,
@@ -44,7 +44,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import the contract when it is first asked for: pytest imports this package in projects that never use it."""
     if name in __all__:
-        from harness import component
+        from harness import callback, component
 
-        return getattr(component, name)
+        return getattr(callback if name == "Callback" else component, name)
     raise AttributeError(f"module 'harness' has no attribute {name!r}")

@@ -1,6 +1,7 @@
 """The ledger of the source documents' claims: each with what was measured here, and one status.
 
-A claim with a bound is judged as a target is: same noise, parity and interval rules (`harness.verdict.judge`).
+A claim with a bound is judged as a target is: same noise, parity and interval rules (`harness.verdict.judge`). One about an audio thread
+is judged as the real-time proof is (`harness.realtime.judging`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.installed import Installed
-from harness.metrics import METRICS, SPEEDUP, Value
+from harness.metrics import METRICS, SPEEDUP, Value, key
+from harness.realtime.judging import ASKED, LEAST_SECONDS, row_of
 from harness.record import Plan, Record
 from harness.settings import ConfigurationError
 from harness.targets import Target
@@ -22,6 +24,9 @@ Status = Literal["held", "not held", "contradicts itself", "unreachable", "needs
 STATUSES: tuple[Status, ...] = ("held", "not held", "contradicts itself", "unreachable", "needs hardware", "not yet measured")
 
 Session = tuple[Plan, Sequence[Record]]
+
+PROOF = "realtime"
+"""The metric of a claim that all of the real-time proof has to hold for; one of its questions alone goes by its own name."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ def ledger(
 
 
 def _entry(claim: Claim, sessions: Sequence[Session], components: Collection[str], installed: Installed | None) -> Entry:
-    found = _newest(claim, sessions, installed)
+    found = (_proved if claim.metric in (PROOF, *ASKED) else _newest)(claim, sessions, installed)
     if claim.contradiction:
         return replace(found or Entry(claim, "contradicts itself", ""), status="contradicts itself", reason=claim.contradiction)
     if found and found.status != "not yet measured":
@@ -121,6 +126,8 @@ def _why_not(claim: Claim, components: Collection[str]) -> str:
         return f"component not registered: {claim.component}"
     if claim.check == "model":
         return "needs a scaled run and a stated model"
+    if claim.metric in (PROOF, *ASKED):
+        return f"no proof of {LEAST_SECONDS:g} s is recorded: harness run {claim.component} --only realtime"
     if not _measurable(claim):
         return "a behaviour: no metric shows it" if claim.metric == "behaviour" else f"nothing measures {claim.metric} yet"
     what = claim.implementation or "an optimized implementation"
@@ -147,6 +154,36 @@ def _newest(claim: Claim, sessions: Sequence[Session], installed: Installed | No
     return undecided
 
 
+def _proved(claim: Claim, sessions: Sequence[Session], installed: Installed | None) -> Entry | None:
+    """What the real-time proofs say: it has to hold at every size of block; of each the newest proof that decides counts."""
+    found: dict[str, dict[str, tuple[Plan, Row, Answer]]] = {}
+    for plan, records in sessions:
+        by_key = {key(record): record for record in records}
+        for item in plan.planned:
+            record = by_key.get(key(item))
+            if record is None or item.component != claim.component or claim.implementation not in (None, item.implementation):
+                continue
+            if installed and installed.other_contract(item.component, {record.contract}):
+                continue
+            row = row_of(item, record)
+            asked = [one for one in row.answers if claim.metric in (one.metric, PROOF) or one.question == "run"]
+            answer = max(reversed(asked), key=_badness)  # of equals not whether it ran
+            if answer.state == "pass" and record.played and record.played.subject.seconds < 0.99 * LEAST_SECONDS:
+                continue
+            cases = found.setdefault(item.row, {})
+            if item.case not in cases or (cases[item.case][2].state == "inconclusive" and answer.state != "inconclusive"):
+                cases[item.case] = (plan, row, answer)
+    if not found:
+        return None
+    worst = [max(cases.values(), key=lambda one: _badness(one[2])) for cases in found.values()]
+    plan, row, answer = min(worst, key=lambda one: _badness(one[2]))
+    return _judged(claim, plan, row, answer)
+
+
+def _badness(answer: Answer) -> int:
+    return ("pass", "inconclusive", "fail", "invalid").index(answer.state)
+
+
 def _of_session(claim: Claim, plan: Plan, records: Sequence[Record], installed: Installed | None) -> Entry | None:
     own = replace(plan, planned=tuple(item for item in plan.planned if item.component == claim.component), unavailable=(), left_out=())
     mine = [record for record in records if record.component == claim.component]
@@ -165,12 +202,8 @@ def _of_session(claim: Claim, plan: Plan, records: Sequence[Record], installed: 
     if not answers:
         return None
     # It has to hold on every case, and for one implementation: that shows it can be done.
-    order = ("pass", "inconclusive", "fail", "invalid")
-
-    def badness(found: tuple[Row, Answer]) -> int:
-        return order.index(found[1].state)
-
-    row, answer = min((max(cases, key=badness) for cases in answers.values()), key=badness)
+    worst = [max(cases, key=lambda one: _badness(one[1])) for cases in answers.values()]
+    row, answer = min(worst, key=lambda one: _badness(one[1]))
     return _judged(claim, plan, row, answer)
 
 

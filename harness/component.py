@@ -1,6 +1,6 @@
 """The contract: what is computed (Component), how (Implementation), on what (Case), how equal (Parity).
 
-A plugin imports this module, `harness.signals` and NumPy, nothing else, at import time.
+A plugin imports this module, `harness.signals` and NumPy, nothing else, at import time (and `harness.callback` for an audio thread).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
+    from harness.callback import Callback
     from harness.settings import Settings
 
 Inputs = Mapping[str, Any]
@@ -146,19 +147,22 @@ class Case:
 class Work:
     """The least work a call can do: arithmetic operations, and bytes read and written; `precision` picks the ceiling.
 
-    weight_bytes: as much of `bytes` is weights, which are smaller in a narrower precision.
+    weight_bytes: as much of `bytes` is weights, which are smaller in a narrower precision. repeated_bytes: the weights that a call reads
+    over and over: the cache that holds them is the limit, not the one that would hold as much as is read in all.
     """
 
     operations: float
     bytes: float
     precision: str = "float32"
     weight_bytes: float = 0.0
+    repeated_bytes: float | None = None
 
     def at(self, precision: str) -> Work:
         """The same in another precision: weights of its width."""
         width = _BITS[precision] / _BITS[self.precision]
         weights = self.weight_bytes * width
-        return Work(self.operations, self.bytes - self.weight_bytes + weights, precision, weights)
+        repeated = None if self.repeated_bytes is None else self.repeated_bytes * width
+        return Work(self.operations, self.bytes - self.weight_bytes + weights, precision, weights, repeated)
 
 
 _BITS = {"float64": 64, "float32": 32, "int24": 24, "float16": 16, "bfloat16": 16, "int16": 16, "int8": 8}
@@ -232,13 +236,15 @@ class Requires:
 
     packages: import names. cpu_flags: as /proc/cpuinfo spells them. device: "cuda" or "mps". native: module name of a
     compiled kernel of the plugin. What is named is imported by load() or, a package, by the first call: a row that never
-    does is not trusted. why_not: a cheap extra check that returns the reason for unavailability, or None.
+    does is not trusted. realtime: the compiled module behind Implementation.realtime, which a real-time proof alone needs.
+    why_not: a cheap extra check that returns the reason for unavailability, or None.
     """
 
     packages: tuple[str, ...] = ()
     cpu_flags: tuple[str, ...] = ()
     device: Literal["cuda", "mps"] | None = None
     native: str | None = None
+    realtime: str | None = None
     why_not: Callable[[], str | None] | None = None
 
 
@@ -249,23 +255,6 @@ class Variant:
 
     settings: Mapping[str, Any]
     parity: Mapping[str, Approximate] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Callback:
-    """What an audio thread calls, as addresses of C functions (harness/realtime/callback.h declares them).
-
-    function: a `harness_callback`: one block of mono float32 in [-1, 1] in and out; must not allocate, lock or block.
-    results: a `harness_results`: the result that the last block used; 0 for a callback that uses none. state: what both are given.
-    latency: samples by which the output lags behind the input, as a host would be told. flags: what each bit of a result's flags
-    says of its fallback, lowest first.
-    """
-
-    function: int
-    state: int
-    latency: int
-    results: int = 0
-    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -65,11 +65,14 @@ def page(context: Context, verdicts: Verdicts, records: Sequence[Record] = (), *
 
 
 def entries(store: Store, registry: Registry) -> tuple[Entry, ...]:
-    """The ledger of claims, over every recorded session."""
+    """The ledger of claims, over every recorded session and every real-time proof."""
     from harness.claims import ledger, load
     from harness.context import installed_of
+    from harness.store import PROOFS, Store
 
-    sessions = [(plan, records) for plan, records in map(store.read, store.sessions()) if plan is not None]
+    kept = (store, Store(store.folder / PROOFS))
+    read = [one.read(name) for one in kept for name in one.sessions()]
+    sessions = sorted(((plan, records) for plan, records in read if plan is not None), key=lambda session: session[0].session)
     return ledger(load(), sessions, registry.components, installed=installed_of(registry))
 
 

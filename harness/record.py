@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from harness.parity import ParityResult
+from harness.played import Played
 from harness.settings import Settings, label
 
 SCHEMA = 1
@@ -153,7 +154,10 @@ class Floor:
 
 @dataclass(frozen=True)
 class Record:
-    """One launch. `settings` are those the implementation honours; `variant` those of them that make its row."""
+    """One launch. `settings` are those the implementation honours; `variant` those of them that make its row.
+
+    played: what an audio thread saw, where that was the launch; then there are no samples.
+    """
 
     session: str
     launch: int
@@ -182,6 +186,7 @@ class Record:
     dirty: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
     control: str = ""
+    played: Played | None = None
     schema: int = SCHEMA
 
     @property

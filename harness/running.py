@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.context import Context
+    from harness.realtime.session import Proof
     from harness.record import Plan, Record
+    from harness.store import Store
     from harness.targets import Target
 
 
@@ -202,10 +204,11 @@ def _flip_settings(patterns: Sequence[str], context: Context, screen: Console) -
 
 
 def _prove_realtime(options: argparse.Namespace, context: Context, screen: Console) -> int:
-    """Play callbacks on a real audio thread beside an empty one; what is not proved is not green."""
+    """Play callbacks on a real audio thread beside an empty one, report, keep what was seen; what is not proved is not green."""
     from harness.realtime import judging, session
     from harness.report import realtime, terminal
     from harness.report.console import progress, say
+    from harness.store import PROOFS, Store
 
     names = {"machine": context.machine.name, "profile": context.profile.name}
     plan = session.plan(context.registry, options.patterns, context.settings, **names)
@@ -218,7 +221,17 @@ def _prove_realtime(options: argparse.Namespace, context: Context, screen: Conso
         say("interrupted; half a proof is none, and nothing of it is kept: run it again")
         return INCOMPLETE
     realtime.render(found.verdicts, found.controls, screen)
-    return conclude(options, found.verdicts, context)
+    code = conclude(options, found.verdicts, context)
+    trouble: list[str] = []
+    with tried(trouble):
+        _keep_proof(Store(context.store.folder / PROOFS), plan, found)
+    return told(trouble, code)
+
+
+def _keep_proof(store: Store, plan: Plan, proof: Proof) -> None:
+    """For `harness claims`. Without records there is nothing to keep: detectors that miss their controls saw nothing."""
+    for item in (plan, *proof.records) if proof.records else ():
+        store.append(item)
 
 
 def _record(context: Context, targets: Sequence[Target], folder: Path, measured: Sequence[Record], screen: Console) -> bool:

@@ -18,6 +18,9 @@ from harness.files import data_folder
 from harness.record import SCHEMA, Plan, Record, Samples
 from harness.settings import ConfigurationError
 
+PROOFS = "realtime"
+"""The folder beside the launches that keeps the real-time proofs: each answers questions of its own, and none becomes history."""
+
 
 class RecordError(ConfigurationError):
     """A record that cannot be read: from a newer schema, or damaged."""

@@ -7,16 +7,18 @@ import json
 import re
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
-from synthetic import MACHINE, launches, parity, plan
+from synthetic import MACHINE, launches, parity, plan, record
 
 import harness.claims
 from harness.claims import Claim, Entry, Session, ledger, load
 from harness.installed import Code, Contract, Installed
-from harness.record import Build, Record
+from harness.played import Figures, Played
+from harness.record import Build, Outcome, Record
 from harness.report import ledger as report
 from harness.settings import ConfigurationError
 
@@ -199,3 +201,53 @@ def test_what_no_session_records_names_the_command_that_shows_it() -> None:
     named = [one.shown_by.removeprefix("pytest ") for one in load() if one.shown_by.startswith("pytest ")]
     assert len(named) >= 4
     assert all((root / path).is_file() for path in named)
+
+
+QUIET = Figures(
+    callbacks=45000, seconds=60.0, misses=0, woken_late=0, missed_windows=(False,) * 60, run=(1e-6, 2e-6, 3e-6, 9e-6),
+    wake=(4e-5, 6e-5, 2e-4), wakes=(6e-5,) * 60, voluntary=0, involuntary=0, faults=0, allocations=0, locks=0, latencies=(960,) * 60,
+    results=None, realtime=True, watched=True, why="",
+)  # fmt: skip
+SAFE = claim(component="pipeline", metric="realtime", at_least=None)
+
+
+def proof(frames: int = 64, *, number: int = 1, seconds: float = 60.0, **figures: object) -> Session:
+    """What `harness run pipeline --only realtime --audio-buffer FRAMES` keeps."""
+    subject = replace(QUIET, seconds=seconds, **figures)  # type: ignore[arg-type]
+    played = Played(subject, replace(QUIET, seconds=seconds), 960, frames, 48000.0)
+    settings = {"audio_buffer": frames}
+    kept = record(component="pipeline", case=f"{frames} frames", settings=settings, session=f"{number}", parity=(), played=played)
+    return plan([kept], launches=1, session=f"{number}"), [kept]
+
+
+@pytest.mark.parametrize(
+    ("sessions", "status", "reason"),
+    [
+        ([], "not yet measured", "no proof of 60 s is recorded: harness run pipeline --only realtime"),
+        ([proof()], "held", ""),
+        ([proof(64), proof(512, locks=1)], "not held", ""),
+        ([proof(locks=1), proof()], "held", ""),
+        ([proof(), proof(locks=1)], "not held", ""),
+        ([proof(), proof(misses=1, missed_windows=(True,) + (False,) * 59)], "held", ""),
+        ([proof(misses=1, missed_windows=(True,) + (False,) * 59)], "not yet measured", "too few to tell from chance"),
+        ([proof(seconds=2.0)], "not yet measured", "too short for a proof"),
+        ([proof(seconds=2.0, allocations=1)], "not held", ""),
+    ],
+)
+def test_a_claim_about_an_audio_thread_holds_by_the_proof(sessions: list[Session], status: str, reason: str) -> None:
+    found = entry(SAFE, *sessions, components=("pipeline",))
+    assert found.status == status
+    assert reason in found.reason
+
+
+def test_a_claim_may_be_about_one_question_of_the_proof() -> None:
+    of = replace(SAFE, metric="allocations", at_most=0)
+    found = entry(of, proof(64), proof(512, locks=1), components=("pipeline",))
+    assert (found.status, found.row, found.value.point) == ("held", "native on 512 frames", 0)  # type: ignore[union-attr]
+    assert entry(of, proof(64), proof(512, allocations=2), components=("pipeline",)).status == "not held"
+    short = entry(of, proof(seconds=2.0), components=("pipeline",))
+    assert (short.status, short.value) == ("not yet measured", None)
+    crashed = replace(proof()[1][0], played=None, outcome=Outcome("crashed", "died of SIGSEGV"))
+    assert entry(of, (proof()[0], [crashed]), components=("pipeline",)).status == "not held"
+    now = Installed({"pipeline": Contract(2, ("frame",), {"native": Code((), Build())})})
+    assert ledger([of], [proof()], ["pipeline"], installed=now)[0].status == "not yet measured"

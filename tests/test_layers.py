@@ -9,8 +9,9 @@ ROOT = Path(__file__).parent.parent
 
 # module -> the modules of harness it may import. A module that is not listed here fails the test: place it.
 MAY_IMPORT = {
-    "__init__": {"component"},
-    "component": {"settings"},
+    "__init__": {"callback", "component"},
+    "callback": set(),
+    "component": {"callback", "settings"},
     "settings": set(),
     "signals": set(),
     "strategies": {"signals", "settings"},
@@ -25,7 +26,8 @@ MAY_IMPORT = {
     "profile": {"lightweight", "machine", "project", "settings"},
     "clock": set(),
     "memory": set(),
-    "record": {"parity", "settings"},
+    "played": set(),
+    "record": {"parity", "played", "settings"},
     "files": set(),
     "store": {"files", "project", "record", "settings"},
     "lock": {"files", "settings"},
@@ -33,7 +35,9 @@ MAY_IMPORT = {
     "watchdog": set(),
     "origin": {"component"},
     "runner": {"clock", "component", "machine", "memory", "origin", "realtime", "settings", "wire"},
-    "realtime": {"component", "machine", "measure", "metrics", "record", "registry", "settings", "stats", "verdict"},
+    "realtime": {
+        "callback", "component", "machine", "measure", "metrics", "origin", "played", "record", "registry", "settings", "stats", "verdict",
+    },
     "worker": {"runner", "watchdog", "wire"},
     "measure": {
         "audio", "component", "files", "machine", "parity", "record", "registry", "settings", "store", "watchdog", "wire",
@@ -44,7 +48,7 @@ MAY_IMPORT = {
     "metrics": {"record", "settings", "stats", "streamed"},
     "targets": {"metrics", "component", "project", "settings"},
     "verdict": {"installed", "metrics", "parity", "record", "stats", "targets"},
-    "claims": {"installed", "metrics", "record", "settings", "stats", "targets", "verdict"},
+    "claims": {"installed", "metrics", "realtime", "record", "settings", "stats", "targets", "verdict"},
     "history": {"files", "installed", "machine", "metrics", "record", "settings", "stats", "targets", "verdict"},
     "report": {
         "claims", "component", "evidence", "files", "gate", "history", "limits", "measure", "metrics", "parity", "profiling", "realtime",
@@ -99,7 +103,7 @@ def test_imports_follow_the_flow(path):
 
 @pytest.mark.parametrize("path", IMPLEMENTATIONS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_implementations_import_only_the_contract(path):
-    assert imports(path) <= {"component", "signals", "strategies", "settings"}
+    assert imports(path) <= {"callback", "component", "signals", "strategies", "settings"}
 
 
 def test_the_harness_knows_no_component_by_name():

@@ -60,6 +60,7 @@ LIMITS = Limits(
         (Work(1e9, 0, "int16"), 1, 1 / 900, r"int8 products .*\(int16 was not faster"),
         (Work(0, 10e3), 1, 10e3 / 200e9, "reading L1 at 200 GB/s"),
         (Work(0, 60e3), 1, 60e3 / 100e9, "reading L2 at 100"),
+        (Work(0, 60e3, repeated_bytes=10e3), 1, 60e3 / 200e9, "reading L1 at 200 GB/s"),
         (Work(0, 60e3), 2, 60e3 / 400e9, "reading L1 at 400"),
         (Work(0, 1e9), 1, 1e9 / 30e9, "reading memory at 30"),
         (Work(0, 1e9), 2, 1e9 / 40e9, "reading memory at 40"),

@@ -7,6 +7,9 @@ import pytest
 from doors import TOY, TOY_ENTRIES, Project, one_line
 
 from harness.realtime import session
+from harness.realtime.judging import row_of
+from harness.store import PROOFS, Store
+from harness.verdict import Verdicts, exit_code
 
 SOURCE = (
     TOY
@@ -19,7 +22,7 @@ SOURCE = (
 
     @contextmanager
     def locking(settings):
-        from harness.component import Callback
+        from harness.callback import Callback
         from harness.realtime._native import Control
         control = Control("locks", settings.audio_buffer, float(settings.sample_rate))
         yield Callback(control.callback, control.state, 0)
@@ -30,12 +33,13 @@ SOURCE = (
         yield
 
     LIVE = made("live", twice, realtime=in_python)
+    STALE = made("stale", twice, realtime=in_python, requires=Requires(realtime="toy_realtime._native"))
     LOCKING = made("locking", twice, realtime=locking)
     CRASHING = made("crashing", twice, realtime=crashing)
     MISSING = made("missing", twice, realtime=in_python, requires=Requires(packages=("no_such_package",)))
 """
 )
-ENTRIES = {**TOY_ENTRIES, **{f"toy.{name}": name.upper() for name in ("live", "locking", "crashing", "missing")}}
+ENTRIES = {**TOY_ENTRIES, **{f"toy.{name}": name.upper() for name in ("live", "locking", "crashing", "missing", "stale")}}
 SHORT = ("--only", "realtime", "--seconds", "0.5")
 NEVER = ("allocations", "locks", "voluntary", "latency", "torn", "unfinite", "results")
 
@@ -44,6 +48,9 @@ NEVER = ("allocations", "locks", "voluntary", "latency", "torn", "unfinite", "re
 def project(tmp_path):
     made = Project(tmp_path)
     made.plugin("toy_realtime", SOURCE, ENTRIES)
+    site = made.plugins[0] / "toy_realtime"
+    (site / "_native.py").write_text("SOURCE_HASH, SOURCE_LIST = 'of another kernel', 'kernel.cpp'\n")
+    (site / "kernel.cpp").write_text("int changed_since_it_was_built;\n")
     return made
 
 
@@ -70,6 +77,18 @@ def test_a_short_session_at_every_size_of_block(project):
     assert "toy.live: results used by the callbacks" in said.out
     assert "| 64 frames |" in (project.folder / "r.md").read_text()
     assert 'classname="toy.64 frames" name="live' in (project.folder / "r.xml").read_text()
+
+
+def test_what_was_seen_is_kept_for_the_ledger_and_apart_from_the_launches(project):
+    said = project.run("run", "toy.live", *SHORT, "--audio-buffer", "512")
+    store = Store(project.records / PROOFS)
+    (name,) = store.sessions()
+    plan, (record,) = store.read(name)
+    assert [item.case for item in plan.planned] == [record.case] == ["512 frames"]
+    assert record.played.latency == 960
+    assert record.played.subject.allocations == record.played.empty.allocations == 0
+    assert exit_code(Verdicts(plan, (row_of(plan.planned[0], record),))) == said.code
+    assert project.here("judge").code == 5
 
 
 def test_a_callback_that_locks_fails_and_one_that_crashes_is_a_crash(project):
@@ -106,6 +125,7 @@ def test_what_is_preloaded_already_stays(monkeypatch):
     [
         (("toy.fast", "--only", "realtime"), "none of the selected implementations declares one"),
         (("toy.missing", "--only", "realtime"), "toy.missing: no_such_package: not installed"),
+        (("toy.stale", "--only", "realtime"), "toy.stale: native: stale, run pip install -e ."),
         (("toy.live", "--only", "realtime", "--case", "one"), "--case means nothing with --only realtime"),
         (("toy.live", "--only", "realtime", "--seconds", "0.1"), "--seconds: expected 0.5 to 86400, found 0.1"),
         (("toy.live", "--seconds", "9"), "--seconds needs --only realtime"),

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.played import Figures, Results
 from harness.realtime import figures
 from harness.realtime.controls import check
-from harness.realtime.figures import Figures, Results
 from harness.realtime.judging import clean_stretch, judge, median_interval, more_than_chance
 
 WINDOWS = 60

@@ -140,8 +140,8 @@ def floor(limits: Limits) -> Callable[..., Floor | None]:
 def floor_seconds(work: Work, limits: Limits, threads: int | None = None, device: str = "cpu") -> Floor | None:
     """The least seconds for `work` with so many threads (all without), and the ceiling that sets them; None without one.
 
-    The bytes of a call pick the cache level they fit into. What is stated in a narrow type may be computed in a wider one, so the
-    fastest of these counts; a precision that was not measured gets the fastest of all.
+    The bytes of a call, or those that it reads over and over, pick the cache level they fit into. What is stated in a narrow type may
+    be computed in a wider one, so the fastest of these counts; a precision that was not measured gets the fastest of all.
     """
     bounds = []
     gemm = _at(limits.of("gemm", device), threads)
@@ -151,7 +151,8 @@ def floor_seconds(work: Work, limits: Limits, threads: int | None = None, device
         bounds.append((work.operations / (rate * 1e9), f"{precision} products at {rate:.4g} G operations/s{instead}"))
     read = _at(limits.of("read", device), threads)
     if read and work.bytes > 0:
-        level = _level(work.bytes, limits.of("read", device), threads)
+        held = work.bytes if work.repeated_bytes is None else work.repeated_bytes
+        level = _level(held, limits.of("read", device), threads)
         bounds.append((work.bytes / (read[level] * 1e9), f"reading {level} at {read[level]:.4g} GB/s"))
     return Floor(*max(bounds), work.operations, work.bytes) if bounds else None
 

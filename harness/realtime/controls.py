@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.played import Figures, Results
 from harness.realtime import figures
-from harness.realtime.figures import Figures, Results
 
 NOTHING = "nothing"
 

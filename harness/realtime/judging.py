@@ -9,18 +9,36 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from harness.realtime.figures import Figures
-from harness.stats import exactly
-from harness.verdict import Answer, State
+from harness.metrics import EMPTY, FALLBACK
+from harness.played import Figures
+from harness.record import Planned, Record
+from harness.stats import Interval, exactly
+from harness.verdict import Answer, Row, State
 
 LEAST_SECONDS = 60.0
 """A proof is at least so long; a shorter session can find faults, but not their absence."""
+
+ASKED = ("allocations", "locks", "voluntary", "misses", "wake_jitter", "latency", "torn", "unfinite", "results")
+"""What is asked about a callback, by the metric of the answer; the last three where it uses results."""
 
 SURE = 0.05
 """How often an equal callback may look worse: the level of the one-sided tests over windows."""
 
 LEAST_JITTER_SECONDS, JITTER_SHARE = 10e-6, 0.01
 """Wake jitter may differ by so much, or by so much of a block where that is more: below that it changes no deadline."""
+
+
+def row_of(item: Planned, record: Record) -> Row:
+    """The row of one callback at one size of block."""
+    played = record.played
+    if played is None:
+        happened = f"{record.outcome.kind}: {record.outcome.message}".rstrip(": ")
+        again = f"harness run {item.component}.{item.implementation} --only realtime --audio-buffer {item.settings['audio_buffer']}"
+        return Row(item, (Answer("run", "fail", f"{happened}; reproduce: {again}"),))
+    answers = judge(played.subject, played.empty, played.latency, played.frames, played.rate)
+    metrics = {**_metrics(played.subject), **{f"{EMPTY}{name}": value for name, value in _metrics(played.empty).items()}}
+    metrics["latency_samples"] = exactly(played.latency)
+    return Row(item, (Answer("run", "pass"), *answers), metrics, launches=1, build=record.build)
 
 
 def judge(subject: Figures, empty: Figures, latency: int, frames: int, rate: float) -> tuple[Answer, ...]:
@@ -135,3 +153,22 @@ def _latency(subject: Figures, reported: int) -> Answer:
 def _seen(count: int) -> Answer:
     """A callback that never uses a result keeps every deadline."""
     return _answer("results", "pass" if count else "fail", count, 1, "results: expected results of inference in the callback, found none")
+
+
+_COUNTS = ("callbacks", "misses", "woken_late", "voluntary", "involuntary", "faults", "allocations", "locks")
+
+
+def _metrics(one: Figures) -> dict[str, Interval]:
+    found: dict[str, float] = {
+        "played_seconds": one.seconds, **{name: getattr(one, name) for name in _COUNTS},
+        **_named("callback", one.run, "p50", "p99", "p999", "max"), **_named("wake", one.wake, "p50", "p99", "max"),
+    }  # fmt: skip
+    if (results := one.results) is not None:
+        found |= {name: getattr(results, name) for name in ("seen", "skipped", "gaps", "dropped", "torn", "unfinite")}
+        found |= _named("age", results.ages, "p50", "p99", "max") if results.ages else {}
+        found |= {f"{FALLBACK}{name}": share for name, share in results.flagged.items()}
+    return {name: exactly(value) for name, value in found.items()}
+
+
+def _named(of: str, values: Sequence[float], *names: str) -> dict[str, float]:
+    return {f"{of}_{name}_seconds": value for name, value in zip(names, values, strict=True)}

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.component import Callback, Implementation
+from harness.callback import Callback
+from harness.component import Implementation
 from harness.settings import Settings
 
 NATIVE = "harness.realtime._native"

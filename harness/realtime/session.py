@@ -7,6 +7,7 @@ weather. A window is long against what wakes up now and then, and short against 
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 import random
@@ -15,20 +16,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.component import Implementation
 from harness.machine.state import counters, state
+from harness.measure.commit import commit_of
 from harness.measure.plan import session_name
 from harness.measure.process import WorkerFailed, WorkerProcess, pins
-from harness.metrics import EMPTY, FALLBACK
+from harness.origin import native_hash
+from harness.played import Figures, Played
 from harness.realtime import figures
 from harness.realtime.controls import Controlled, check
-from harness.realtime.figures import Figures
-from harness.realtime.judging import judge
+from harness.realtime.judging import row_of
 from harness.realtime.playing import MOST_TURNS, NATIVE
-from harness.record import LeftOut, Outcome, Plan, Planned
+from harness.record import Build, LeftOut, Plan, Planned, Record, Samples
 from harness.registry import Registry, no_native, unavailable
 from harness.settings import ConfigurationError, Settings
-from harness.stats import Interval, exactly
-from harness.verdict import Answer, Problem, Row, Verdicts
+from harness.verdict import Problem, Row, Verdicts
 
 FRAMES, SAMPLE_RATE = (64, 128, 256, 512), 48000
 MOST_FRAMES = 8192
@@ -39,10 +41,14 @@ LEAST_WINDOWS = 8
 
 @dataclass(frozen=True)
 class Proof:
-    """The outcome: verdicts as of any session, and what the detectors saw of their controls."""
+    """The outcome: verdicts as of any session, what the detectors saw of their controls, and what is worth keeping.
+
+    records: none where a detector did not see its control: then nothing that was counted says anything.
+    """
 
     verdicts: Verdicts
     controls: tuple[Controlled, ...]
+    records: tuple[Record, ...] = ()
 
 
 Progress = Callable[[str, float], None]
@@ -58,7 +64,7 @@ def plan(registry: Registry, patterns: Sequence[str], settings: Settings, *, mac
         raise ConfigurationError(f"audio_buffer: expected 16 to {MOST_FRAMES} with --only realtime, found {max(sizes)}")
     chosen = [(name, item) for name, items in registry.select(patterns).items() for item in items]
     for name, item in [(name, item) for name, item in chosen if item.realtime is not None]:
-        if reason := unavailable(item):
+        if reason := unavailable(item) or no_native(item.requires.realtime):
             missing.append(LeftOut(name, item.name, "", reason))
             continue
         own = settings.only((*item.settings, "sample_rate"))
@@ -84,14 +90,16 @@ def prove(plan: Plan, registry: Registry, *, seconds: float, environment: Mappin
         problems = tuple(Problem("invalid", f"control: {one.problem}") for one in seen if one.problem)
     except WorkerFailed as failure:
         seen, problems = (), (Problem("invalid", f"the controls did not run: {failure.outcome.message}"),)
+    records: list[Record] = []
     rows: list[Row] = []
     notes: dict[str, None] = {}
     for number, item in enumerate(plan.planned):
         progress(f"{item.component}.{item.row}, {item.case}", number / len(plan.planned))
-        row, said = _prove(item, registry, seconds, environment)
-        rows.append(row)
+        record, said = _prove(item, plan, registry, seconds, environment)
+        records.append(record)
+        rows.append(row_of(item, record))
         notes |= dict.fromkeys(said)
-    return Proof(Verdicts(plan, tuple(rows), problems, tuple(notes)), seen)
+    return Proof(Verdicts(plan, tuple(rows), problems, tuple(notes)), seen, () if problems else tuple(records))
 
 
 def preloaded(environment: Mapping[str, str]) -> dict[str, str]:
@@ -115,9 +123,12 @@ def _watch() -> Path:
     return Path(found.origin).with_name("_watch.so")
 
 
-def _prove(item: Planned, registry: Registry, seconds: float, environment: Mapping[str, str]) -> tuple[Row, list[str]]:
+def _prove(
+    item: Planned, plan: Plan, registry: Registry, seconds: float, environment: Mapping[str, str]
+) -> tuple[Record, list[str]]:
+    """One callback at one size of block, in a fresh process; and what to know beside its figures."""
     name = f"{item.component}.{item.implementation}"
-    before = counters()
+    record, before = _begun(item, plan, registry), counters()
     try:
         with WorkerProcess(name, environment) as worker:
             answer = worker.ask(
@@ -130,35 +141,30 @@ def _prove(item: Planned, registry: Registry, seconds: float, environment: Mappi
                 seed=random.getrandbits(32),
             )
     except WorkerFailed as failure:
-        return Row(item, (Answer("run", "fail", f"{_words(failure.outcome)}; reproduce: {_again(item)}"),)), []
-    flags = tuple(answer["flags"])
-    subject = figures.of(answer["subject"], flags, results=answer["results"])
+        return dataclasses.replace(record, outcome=failure.outcome), []
+    subject = figures.of(answer["subject"], tuple(answer["flags"]), results=answer["results"])
     empty = figures.of(answer["empty"], results=False)
-    answers = judge(subject, empty, answer["latency"], answer["subject"]["frames"], answer["subject"]["rate"])
-    metrics: dict[str, Interval] = {**_metrics(subject), **{f"{EMPTY}{name}": value for name, value in _metrics(empty).items()}}
-    metrics["latency_samples"] = exactly(answer["latency"])
+    played = Played(subject, empty, answer["latency"], answer["subject"]["frames"], answer["subject"]["rate"])
     busy = state(before).busy_reason()
     noise = [f"{item.case}: the machine was busy: {busy}"] if busy else []
-    return Row(item, (Answer("run", "pass"), *answers), metrics, launches=1), [*noise, *_notes(subject, empty, answer["memory"])]
+    record = dataclasses.replace(record, played=played, state={"busy": busy} if busy else {})
+    return record, [*noise, *_notes(subject, empty, answer["memory"])]
 
 
-_COUNTS = ("callbacks", "misses", "woken_late", "voluntary", "involuntary", "faults", "allocations", "locks")
-
-
-def _metrics(one: Figures) -> dict[str, Interval]:
-    found: dict[str, float] = {
-        "played_seconds": one.seconds, **{name: getattr(one, name) for name in _COUNTS},
-        **_named("callback", one.run, "p50", "p99", "p999", "max"), **_named("wake", one.wake, "p50", "p99", "max"),
-    }  # fmt: skip
-    if (results := one.results) is not None:
-        found |= {name: getattr(results, name) for name in ("seen", "skipped", "gaps", "dropped", "torn", "unfinite")}
-        found |= _named("age", results.ages, "p50", "p99", "max") if results.ages else {}
-        found |= {f"{FALLBACK}{name}": share for name, share in results.flagged.items()}
-    return {name: exactly(value) for name, value in found.items()}
-
-
-def _named(of: str, values: Sequence[float], *names: str) -> dict[str, float]:
-    return {f"{of}_{name}_seconds": value for name, value in zip(names, values, strict=True)}
+def _begun(item: Planned, plan: Plan, registry: Registry) -> Record:
+    """The record of a launch of which nothing is measured yet."""
+    component, entry = registry.components[item.component], registry.entry(f"{item.component}.{item.implementation}")
+    module = importlib.util.find_spec(entry.value.partition(":")[0])
+    file = (module.origin or "") if module else ""
+    native = entry.item.requires.realtime if isinstance(entry.item, Implementation) else None
+    build = Build(entry.distribution, entry.version, native_hash(native) if native else "", file)
+    commit = commit_of(file)
+    return Record(
+        session=plan.session, launch=0, component=item.component, contract=component.version, implementation=item.implementation,
+        role=item.role, case=item.case, unit=component.unit.name, unit_audio_seconds=component.unit.audio_seconds, clock="wall",
+        settings=item.settings, variant=item.variant, build=build, machine=plan.machine, profile=plan.profile, state={},
+        started=session_name()[1], samples=Samples(), commit=commit.name, commit_date_ms=commit.date_ms, dirty=commit.dirty,
+    )  # fmt: skip
 
 
 def _notes(subject: Figures, empty: Figures, memory: str) -> list[str]:
@@ -170,11 +176,3 @@ def _notes(subject: Figures, empty: Figures, memory: str) -> list[str]:
     if not (subject.watched and empty.watched):
         said.append("the audio thread was not watched: allocations and locks were not counted")
     return said
-
-
-def _words(outcome: Outcome) -> str:
-    return f"{outcome.kind}: {outcome.message}".rstrip(": ")
-
-
-def _again(item: Planned) -> str:
-    return f"harness run {item.component}.{item.implementation} --only realtime --audio-buffer {item.settings['audio_buffer']}"

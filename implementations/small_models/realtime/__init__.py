@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.component import Callback
+from harness.callback import Callback
 from implementations.small_models.models import MODELS
 
 if TYPE_CHECKING:

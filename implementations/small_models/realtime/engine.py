@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from harness.component import Callback
+from harness.callback import Callback
 from implementations.small_models.models import Model
 from implementations.small_models.realtime import pipeline
 from implementations.small_models.weights import Weights
