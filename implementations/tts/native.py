@@ -61,6 +61,7 @@ IMPLEMENTATION = implementation(
     precisions=("float32", "int16"),
     requires=_NATIVE,
     light=True,
+    batches=False,
     variants=(INT16, LIGHTWEIGHT),
     description="PyTorch's acoustic model and the native vocoder",
 )
@@ -81,6 +82,7 @@ QUANTIZED = implementation(
     _make,
     precisions=("int8",),
     requires=_VNNI,
+    batches=False,
     variants=(INT8,),
     plain=False,
     description="PyTorch's acoustic model with int8 convolutions, and the native vocoder in int16",

@@ -106,11 +106,15 @@ def implementation(
     precisions: tuple[str, ...] = ("float32",),
     streamed: bool = False,
     light: bool = False,
+    batches: bool = True,
     requires: Requires = Requires(packages=("torch",)),  # noqa: B008 - frozen
     **options: Any,
 ) -> Implementation:
-    """precisions: that it can compute in, the default first. light: it has a lightweight mode."""
-    own = (*(("precision",) if precisions != ("float32",) else ()), *(("audio_buffer",) if streamed else ("batch", "workers")))
+    """precisions: that it can compute in, the default first. light: it has a lightweight mode. batches: it vocodes several sentences at
+    once, and not one after the other.
+    """
+    whole = ("batch", "workers") if batches else ("workers",)
+    own = (*(("precision",) if precisions != ("float32",) else ()), *(("audio_buffer",) if streamed else whole))
     return Implementation(
         component="tts",
         name=name,
