@@ -88,6 +88,13 @@ def test_every_page_is_in_the_navigation():
     assert sorted(listed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
 
 
+def test_the_architecture_names_what_is_there():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = {name for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for name in re.findall(r"`([\w/.]+)`", row)}
+    assert {name for name in named if not (ROOT / "harness" / name).exists() and not (ROOT / name).exists()} == set()
+    assert {f"{path.parent.name}/" for path in (ROOT / "harness").glob("*/__init__.py")} <= named
+
+
 @pytest.mark.long
 def test_the_site_builds_without_a_warning(tmp_path):
     pytest.importorskip("mkdocs", reason="the extra docs is not installed")
