@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "wire": set(),
     "watchdog": set(),
     "origin": {"component"},
-    "runner": {"clock", "component", "machine", "memory", "origin", "realtime", "settings", "wire"},
+    "returned": {"clock", "component", "wire"},
+    "runner": {"clock", "component", "machine", "memory", "origin", "realtime", "returned", "settings"},
     "realtime": {"component", "machine", "measure", "metrics", "record", "registry", "settings", "stats", "verdict"},
     "worker": {"runner", "watchdog", "wire"},
     "measure": {
