@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import authoring, commands, explaining, gating, publishing, running
-from harness.commands import INCOMPLETE, USAGE, Command
+from harness.commands import INCOMPLETE, USAGE, Command, refusal
 from harness.settings import NAMES, ConfigurationError, expected
 
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = INCOMPLETE  # what was to be said could not be
     except OSError as error:
         # A disk that is full, a file that cannot be written: nothing that a traceback would explain better.
-        code = _say(f"{error.filename or 'the system'}: {error.strerror or error}", USAGE)
+        code = _say(refusal(error), USAGE)
     _flush()
     return code
 

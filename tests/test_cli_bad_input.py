@@ -58,7 +58,7 @@ WRONG = {
     "run sorting --json pyproject.toml/v.json": "File exists|Not a directory",
     "judge nosuch": "no session 'nosuch' in",
     "judge ../../pyproject": "no session '../../pyproject'",
-    "judge --history": "no asv.conf.json in .*also takes --results FOLDER",
+    "judge --history": "no asv.conf.json in .*: run inside a project that has one, or name its results with --results FOLDER",
     "judge nosuch --history --results x": "nothing matches 'nosuch'",
     "judge one two": "expected one session, found 2: one, two; patterns need --history",
     "judge --results x --commit HEAD --machine all": "--results, --commit, --machine needs --history",

@@ -82,7 +82,7 @@ def project_folder(start: Path | None = None) -> Path:
     for folder in (start, *start.parents):
         if (folder / CONFIGURATION).is_file():
             return folder
-    raise NoHistory(f"no {CONFIGURATION} in {start} or above it: run inside a project that has one; `judge` also takes --results FOLDER")
+    raise NoHistory(f"no {CONFIGURATION} in {start} or above it: run inside a project that has one")
 
 
 def results_dir(start: Path | None = None) -> Path:
