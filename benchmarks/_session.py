@@ -20,7 +20,7 @@ from harness import history, lock, measure
 from harness.context import Context, gather
 from harness.files import write_atomically
 from harness.history import naming
-from harness.history.files import SeriesName
+from harness.history.points import SeriesName
 from harness.profile import worker_environment
 from harness.record import Plan, Record
 from harness.targets import Target

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import authoring, commands, explaining, gating, publishing, running
-from harness.commands import INCOMPLETE, USAGE, Command
-from harness.settings import NAMES, ConfigurationError
+from harness.commands import INCOMPLETE, USAGE, Command, refusal
+from harness.settings import NAMES, ConfigurationError, expected
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = INCOMPLETE  # what was to be said could not be
     except OSError as error:
         # A disk that is full, a file that cannot be written: nothing that a traceback would explain better.
-        code = _say(f"{error.filename or 'the system'}: {error.strerror or error}", USAGE)
+        code = _say(refusal(error), USAGE)
     _flush()
     return code
 
@@ -101,12 +101,13 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("patterns", nargs="*", metavar="PATTERN", help="component or component.implementation, with * and ?")
     one.add_argument("--cases", action="store_true", help="show the cases of each component")
 
-    one = _add(under, "machine", commands.machine, "this machine: identity, profile, settings, state, measured limits")
+    one = _add(under, "machine", commands.machine, "this machine: identity, profile, settings, state, measured limits", usage="[options]")
     one.add_argument("--limits", action="store_true", help="measure the ceilings (bandwidth, GEMM, ...) and keep them")
     one.add_argument("--asv", action="store_true", help="register this machine's name with asv")
     _add_machine(one)
 
-    one = _add(under, "run", running.run, "measure: plan, parity, time, judge against the profile, one table, record")
+    text = "measure: plan, parity, time, judge against the profile, one table, record"
+    one = _add(under, "run", running.run, text, usage="[PATTERN ...] [options]")
     one.add_argument("patterns", nargs="*", metavar="PATTERN", help="component or component.implementation, with * and ?; all without")
     one.add_argument(
         "--only", choices=("parity", "settings", "realtime"),
@@ -125,7 +126,8 @@ def parser() -> argparse.ArgumentParser:
     _add_machine(one)
     _add_reports(one)
 
-    one = _add(under, "gate", gating.gate, "head against base, both built and measured now: has anything become worse?")
+    text = "head against base, both built and measured now: has anything become worse?"
+    one = _add(under, "gate", gating.gate, text, usage="--base REF [PATTERN ...] [options]")
     one.add_argument("patterns", nargs="*", metavar="PATTERN", help="component or component.implementation, with * and ?; all without")
     one.add_argument("--base", metavar="REF", help="the commit that head, the working tree, is compared with")
     one.add_argument("--all", action="store_true", help="measure also the rows that run the code of base, byte for byte")
@@ -158,14 +160,18 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add(under: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: Command, text: str) -> argparse.ArgumentParser:
-    one = under.add_parser(name, help=text, description=text, allow_abbrev=False)
+def _add(
+    under: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: Command, text: str, *, usage: str | None = None
+) -> argparse.ArgumentParser:
+    """A command. usage: what it takes, where all its options would be a wall of them."""
+    one = under.add_parser(name, help=text, description=text, usage=usage and f"%(prog)s {usage}", allow_abbrev=False)
     one.set_defaults(command=command)
     return one
 
 
 def _add_explain(under: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    one = _add(under, "explain", explaining.explain, "where the time and the memory of a row go, and what changed; with flame graphs")
+    text = "where the time and the memory of a row go, and what changed; with flame graphs"
+    one = _add(under, "explain", explaining.explain, text, usage="COMPONENT.IMPLEMENTATION [--against REF|IMPLEMENTATION] [options]")
     one.add_argument("row", metavar="COMPONENT.IMPLEMENTATION", help="what is profiled; a variant needs its settings (--precision float32)")
     one.add_argument(
         "--against", metavar="REF|IMPLEMENTATION",
@@ -179,7 +185,8 @@ def _add_explain(under: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_judge(under: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    one = _add(under, "judge", commands.judge, "judge what was measured against the profile's targets")
+    text = "judge what was measured against the profile's targets"
+    one = _add(under, "judge", commands.judge, text, usage="[SESSION|--history [PATTERN ...]] [options]")
     one.add_argument(
         "names", nargs="*", metavar="SESSION|PATTERN",
         help="a session in .harness/records (default: the latest); with --history, patterns as in `run` (default: this project's)",
@@ -202,9 +209,10 @@ def _add_new(under: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def _add_machine(one: argparse.ArgumentParser) -> None:
     one.add_argument("--profile", metavar="NAME", help="this profile instead of the one that fits the machine")
-    group = one.add_argument_group("settings", "over the environment (HARNESS_<NAME>), which is over the profile")
+    over = "over the environment (HARNESS_<NAME>), which is over the profile; docs/settings.md has where each of them shows"
+    group = one.add_argument_group("settings", over)
     for name in NAMES:
-        group.add_argument(f"--{name.replace('_', '-')}", dest=f"setting_{name}", metavar="VALUE")
+        group.add_argument(f"--{name.replace('_', '-')}", dest=f"setting_{name}", metavar="VALUE", help=expected(name))
 
 
 def _add_reports(one: argparse.ArgumentParser) -> None:

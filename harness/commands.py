@@ -117,7 +117,10 @@ def _judge_history(options: argparse.Namespace, context: Context, screen: Consol
     from harness import history, past
     from harness.report import terminal, trend
 
-    folder = options.results or history.results_dir()
+    try:
+        folder = options.results or history.results_dir()
+    except history.NoHistory as error:
+        raise history.NoHistory(f"{error}, or name its results with --results FOLDER") from None
     what = past.selection(context, options.names)
     for machine in past.others(folder, options.machine, context.machine.name):
         trend.render(machine, past.trends_of(folder, machine, what, options.commit), screen, judged=False)
@@ -178,7 +181,12 @@ def tried(trouble: list[str]) -> Iterator[None]:
     except ConfigurationError as error:
         trouble.append(str(error))
     except OSError as error:
-        trouble.append(f"{error.filename or 'the system'}: {error.strerror or error}")
+        trouble.append(refusal(error))
+
+
+def refusal(error: OSError) -> str:
+    """What the system would not do, in a line."""
+    return f"{error.filename or 'the system'}: {error.strerror or error}"
 
 
 def alone(options: argparse.Namespace) -> contextlib.AbstractContextManager[None]:

@@ -41,7 +41,7 @@ def explain(options: argparse.Namespace) -> int:
     row = _row(context, options.row, options.case)
     other = _implementation(context, row, options.against) if options.against else None
     if options.against and other is None and sides is None:
-        return door.enter(_build(options.against), options.arguments)
+        return door.enter(_build(options.against, row.component), options.arguments)
     against = _side(context, row, sides, "base") if sides is not None else _subject(context, other) if other is not None else None
     try:
         with alone(options), progress("explaining") as show:
@@ -131,20 +131,21 @@ def _explained(
     )
 
 
-def _build(ref: str) -> Sides:
+def _build(ref: str, component: str) -> Sides:
     """The working tree and a commit of the distribution in the current folder, as the gate builds them."""
     from harness.files import data_folder
     from harness.gate.session import Sides
     from harness.gate.sides import BuildFailed, build, project_distribution
     from harness.report.console import progress
 
-    distribution, cache = project_distribution(), data_folder() / "sides"
+    cache = data_folder() / "sides"
     try:
+        distribution = project_distribution()
         with progress("building") as show:
             base = build(distribution, ref, "base", cache=cache, note=show)
             return Sides(build(distribution, None, "head", cache=cache, note=show), base, base)
-    except BuildFailed as failure:
-        raise ConfigurationError(f"nothing can be compared: {failure}") from None
+    except (BuildFailed, ConfigurationError) as failure:
+        raise ConfigurationError(f"--against {ref}: no implementation of {component}, and no commit to compare with: {failure}") from None
 
 
 def _row(context: Context, name: str, case: str | None) -> Planned:

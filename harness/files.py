@@ -25,5 +25,8 @@ def write_atomically(path: Path, text: str) -> None:
     try:
         temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # what was asked for; the other name says nothing to anybody
+        raise
     finally:
         temporary.unlink(missing_ok=True)

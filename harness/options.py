@@ -77,10 +77,22 @@ def check_gate(options: argparse.Namespace) -> None:
         _refuse(options, f"means nothing with {which}, which gates specimens of its own", *useless)
     elif options.base is None:
         raise ConfigurationError("--base: expected a commit to compare the working tree with, found none; in a pull request: its target")
+    else:
+        _check_repository(f"--base {options.base}")
     if not options.patience > 0:
         raise ConfigurationError(f"--patience: expected seconds, more than 0, found {options.patience:g}")
     if options.budget is not None and not 0 < options.budget < 24 * 60:
         raise ConfigurationError(f"--budget: expected minutes, more than 0 and less than a day, found {options.budget:g}")
+
+
+def _check_repository(given: str) -> None:
+    """A commit needs a git repository around the project."""
+    from harness import project
+    from harness.history.files import git
+
+    found = project.find()
+    if found is not None and not git(found.parent, "rev-parse", "--git-dir"):
+        raise ConfigurationError(f"{given}: expected a git repository around {found.parent}, found none; git init, and commit a base")
 
 
 def check_explain(options: argparse.Namespace) -> None:

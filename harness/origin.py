@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,12 @@ def native_hash(module: str) -> str:
         return str(getattr(importlib.import_module(module), "SOURCE_HASH", ""))
     except ImportError:
         return ""
+
+
+def files(package: str) -> list[str]:
+    """Real paths of the files behind the modules of a top-level package that are loaded now."""
+    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == package]
+    return sorted({os.path.realpath(file) for module in modules if (file := getattr(module, "__file__", None))})
 
 
 def borrowed(call: Callable[[], object], own: Implementation, others: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import fnmatch
 import hashlib
 import importlib
@@ -115,9 +116,22 @@ class Registry:
         if missing:
             heads = tuple(pattern.split(".")[0] for pattern in missing)
             broken = [f"{entry.name} is broken: {entry.error}" for entry in self.broken if entry.name.startswith(heads)]
-            known = ", ".join(f"{c}.{{{','.join(self.implementations(c))}}}" for c in sorted(self.components))
-            raise RegistryError("; ".join([f"nothing matches {', '.join(map(repr, missing))}", *broken, f"known: {known or 'nothing'}"]))
+            nothing = f"nothing matches {', '.join(map(repr, missing))}{self._close(missing)}"
+            raise RegistryError("; ".join([nothing, *broken, self._known(missing)]))
         return {component: tuple(items.values()) for component, items in chosen.items()}
+
+    def _close(self, names: Sequence[str]) -> str:
+        """What may have been meant."""
+        every = [entry.name for entry in self.entries if not entry.error]
+        close = dict.fromkeys(one for name in names for one in difflib.get_close_matches(name, every, n=2, cutoff=0.8))
+        return f" (did you mean {' or '.join(close)}?)" if close else ""
+
+    def _known(self, names: Sequence[str]) -> str:
+        """What there is: the implementations of the components that are named, else all components."""
+        heads = dict.fromkeys(name.partition(".")[0] for name in names)
+        if heads.keys() <= self.components.keys():
+            return "known: " + ", ".join(f"{head}.{{{','.join(self.implementations(head))}}}" for head in heads)
+        return f"known: {', '.join(sorted(self.components)) or 'nothing'}; `harness list` shows their implementations"
 
 
 def discover(entry_points: Iterable[importlib.metadata.EntryPoint] | None = None) -> Registry:

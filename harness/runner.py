@@ -8,22 +8,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
-import hashlib
 import importlib
 import os
 import random
 import resource
 import sys
 import threading
-from collections import Counter
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from time import perf_counter_ns, process_time_ns, thread_time_ns
 from typing import Any
 
 import numpy as np
 
-from harness import clock, memory, origin, wire
-from harness.component import Implementation, Inputs, Loaded, Outputs, Run
+from harness import clock, memory, origin, returned
+from harness.component import Implementation, Inputs, Loaded, Run
 from harness.settings import Settings
 
 SWEEP_BYTES = 64 << 20
@@ -46,7 +44,7 @@ class Runner:
         """Take the inputs of a case, by seed; `seed` draws the order of calls."""
         self._random.seed(seed)
         self._inputs = {int(number): values for number, values in inputs.items()}
-        self._input_digests = {number: _digest(values) for number, values in self._inputs.items()}
+        self._input_digests = {number: returned.digest(values) for number, values in self._inputs.items()}
         return {}
 
     def load(
@@ -99,7 +97,7 @@ class Runner:
             "weight_bytes": int(given.weight_bytes) if isinstance(given, Loaded) else None,
             "file": getattr(sys.modules.get(implementation.partition(":")[0]), "__file__", None) or "",
             "native": origin.native_hash(found.requires.native) if found.requires.native else "",
-            "files": _files(implementation.partition(".")[0].partition(":")[0]),  # last: with the kernel that the line above asked
+            "files": origin.files(implementation.partition(".")[0].partition(":")[0]),  # last: with the kernel that the line above asked
         }
 
     def cold(self, *, seed: int) -> dict[str, Any]:
@@ -116,7 +114,7 @@ class Runner:
             memory.raise_device_peak(share, round(more))
         answer |= {"peak_bytes": memory.peak_rss(), "peak_since_start": unreset, "device_peak": memory.device_peak()}
         joined, found = self._joined(outputs), self._implementation.requires
-        self._held = joined, _digest(joined)
+        self._held = joined, returned.digest(joined)
         answer["unused"] = [*self._unused, *origin.unused(found.packages)]
         return {**answer, "outputs": joined, "mutated": self._mutated([seed])}
 
@@ -137,7 +135,7 @@ class Runner:
         order = self._random.choices(list(self._inputs), k=calls)
         # Half of the time the last output is kept (is it finished when run returns?), else any (does a later call change it?).
         keep = self._random.choice((calls, self._random.randint(1, calls)))
-        sequence, run, kept = [self._inputs[seed] for seed in order], self._run, None
+        sequence, run, real, kept = [self._inputs[seed] for seed in order], self._run, returned.real, None
         each = -(-calls // laps) if laps and self._watch.clock in ("cpu", "wall") else calls
         lap, stamps, arrivals = self._watch.lap_ns, list[int](), list[int]()
         watch = self._watch if calls == 1 else None
@@ -145,7 +143,7 @@ class Runner:
         children = _children_cpu_ns()
         self._watch.start()
         for index, inputs in enumerate(sequence, 1):
-            outputs = _real(run(inputs), watch, arrivals)
+            outputs = real(run(inputs), watch, arrivals)
             if index == keep:
                 kept = outputs
             if index % each == 0:
@@ -154,7 +152,7 @@ class Runner:
         self._after_block = (process_time_ns(), thread_time_ns())
         cpu += _children_cpu_ns() - children
         chunks = [arrivals] if arrivals else []
-        answer = {"wall_ns": wall, "cpu_ns": cpu, "chunks_ns": chunks, "chunk_rows": [_rows(kept) for _ in chunks]}
+        answer = {"wall_ns": wall, "cpu_ns": cpu, "chunks_ns": chunks, "chunk_rows": [returned.rows(kept) for _ in chunks]}
         after = self._keep(order[keep - 1], kept)
         return {**answer, "after_ns": after, "laps_ns": np.array(stamps, np.int64), "lap_calls": each}
 
@@ -170,12 +168,12 @@ class Runner:
             inputs, watch, run = self._inputs[seed], self._calls_watch, self._run
             arrivals: list[int] = []
             watch.start()
-            outputs = _real(run(inputs), watch, arrivals)
+            outputs = returned.real(run(inputs), watch, arrivals)
             stamp = watch.elapsed().wall_ns
             stamps.append(stamp)
             if arrivals:
                 chunks.append(arrivals)
-                rows.append(_rows(outputs))
+                rows.append(returned.rows(outputs))
             spent += stamp
             if spent > seconds * 1e9:
                 break
@@ -191,7 +189,7 @@ class Runner:
             inputs, watch = self._inputs[self._random.choice(list(self._inputs))], self._calls_watch
             watch.start()
             chunks = iter(self._run(inputs))
-            _real(next(chunks))
+            returned.real(next(chunks))
             stamps.append(watch.elapsed().wall_ns)
             if isinstance(chunks, Generator):
                 chunks.close()  # a cut call ends here, and not inside the next one's time
@@ -203,9 +201,9 @@ class Runner:
         assert self._kept is not None
         assert self._after_block is not None
         seed, outputs = self._kept
-        answer = {"seed": seed, "digest": _digest(outputs), "mutated": self._mutated(list(self._inputs)) if inputs else ""}
+        answer = {"seed": seed, "digest": returned.digest(outputs), "mutated": self._mutated(list(self._inputs)) if inputs else ""}
         held, self._held = self._held, None
-        rewritten = held is not None and _digest(held[0]) != held[1]
+        rewritten = held is not None and returned.digest(held[0]) != held[1]
         process, thread = self._after_block
         hidden = (process_time_ns() - process) - (thread_time_ns() - thread)
         return {**answer, "hidden_cpu_ns": max(0, hidden), "rss_bytes": memory.rss(), "rewritten": rewritten}
@@ -222,7 +220,7 @@ class Runner:
             seed = self._random.choice([seed for seed in self._inputs if seed >= 0])
             self._timed(seed)
             known.append(self._timed(seed)[0])
-            _digest(values)  # reads them, so that they are as warm as the known ones
+            returned.digest(values)  # reads them, so that they are as warm as the known ones
             self._inputs[-1 - number] = values
             unseen.append(self._timed(-1 - number)[0])
         self._inputs = {seed: values for seed, values in self._inputs.items() if seed >= 0}
@@ -235,17 +233,17 @@ class Runner:
 
     def run(self, *, inputs: dict[str, Any]) -> dict[str, Any]:
         """One call on the given inputs; an exception is part of the answer."""
-        before = _digest(inputs)
+        before = returned.digest(inputs)
         try:
-            outputs = _joined_chunks(_real(self._run(inputs)))
+            outputs = returned.joined(returned.real(self._run(inputs)))
         except Exception as error:
             return {"refused": f"{type(error).__name__}: {error}"[:MESSAGE_CHARACTERS]}
-        return {"outputs": _sendable(outputs), "mutated": "" if _digest(inputs) == before else "its inputs"}
+        return {"outputs": returned.sendable(outputs), "mutated": "" if returned.digest(inputs) == before else "its inputs"}
 
     def borrowed(self, *, others: list[str]) -> dict[str, Any]:
         """Which of the other implementations (entry point values) a call really runs, or ""."""
         inputs = next(iter(self._inputs.values()))
-        return {"borrowed": origin.borrowed(lambda: _real(self._run(inputs)), self._implementation, others)}
+        return {"borrowed": origin.borrowed(lambda: returned.real(self._run(inputs)), self._implementation, others)}
 
     def realtime(self, **request: Any) -> dict[str, Any]:
         """Play callbacks in real time: the harness's own controls, or an implementation's beside the empty one."""
@@ -278,12 +276,12 @@ class Runner:
         watch, arrivals = watch or self._watch, list[int]()
         inputs, children = self._inputs[seed], _children_cpu_ns()
         watch.start()
-        outputs = _real(self._run(inputs), watch, arrivals)
+        outputs = returned.real(self._run(inputs), watch, arrivals)
         wall, cpu = watch.elapsed()
         return {"wall_ns": wall, "cpu_ns": cpu + _children_cpu_ns() - children, "arrivals_ns": arrivals}, outputs
 
     def _joined(self, outputs: Any) -> dict[str, np.ndarray]:
-        return _sendable(_joined_chunks(outputs))
+        return returned.sendable(returned.joined(outputs))
 
     def _keep(self, seed: int, outputs: Any) -> int:
         """Copy an output at once: what is not in the array when run returns does not count. Nanoseconds that took."""
@@ -292,65 +290,8 @@ class Runner:
         return perf_counter_ns() - started
 
     def _mutated(self, seeds: list[int]) -> str:
-        changed = [seed for seed in seeds if _digest(self._inputs[seed]) != self._input_digests[seed]]
+        changed = [seed for seed in seeds if returned.digest(self._inputs[seed]) != self._input_digests[seed]]
         return f"the inputs of seed {changed[0]}" if changed else ""
-
-
-def _real(result: Any, watch: clock.Stopwatch | None = None, arrivals: list[int] | None = None) -> Any:
-    """The result as arrays that hold their values: a dict, or a list of dicts where it came in chunks (stamped)."""
-    if isinstance(result, Mapping):
-        return {name: value if type(value) is np.ndarray else np.asarray(value) for name, value in result.items()}
-    if not isinstance(result, Iterable):
-        raise TypeError(f"run() must return named outputs or yield chunks of them, found {type(result).__name__}")
-    chunks = []
-    for chunk in result:
-        if not isinstance(chunk, Mapping):
-            raise TypeError(f"run() must yield chunks of named outputs, found {type(chunk).__name__}")
-        chunks.append(_real(chunk))
-        if watch is not None and arrivals is not None:
-            arrivals.append(watch.elapsed().wall_ns)
-    return chunks
-
-
-def _rows(chunks: Any) -> list[int]:
-    """How long each chunk is along its first axis: of the output that is longest in all."""
-    lengths = [{name: next(iter(value.shape), 0) for name, value in chunk.items()} for chunk in chunks]
-    totals = sum(map(Counter, lengths), Counter())
-    longest = max(totals, key=totals.__getitem__, default="")
-    return [of.get(longest, 0) for of in lengths]
-
-
-def _joined_chunks(outputs: Any) -> dict[str, np.ndarray]:
-    if isinstance(outputs, dict):
-        return outputs
-    names = dict.fromkeys(name for chunk in outputs for name in chunk)
-    return {name: np.concatenate([chunk[name] for chunk in outputs if name in chunk]) for name in names}
-
-
-def _sendable(outputs: Outputs) -> dict[str, np.ndarray]:
-    """The outputs, after their sizes and dtypes are checked and before anything copies them."""
-    for name, value in outputs.items():
-        if not isinstance(name, str):
-            raise TypeError(f"names of outputs must be strings, found {name!r}")
-        if value.dtype.kind not in wire.KINDS:
-            raise TypeError(f"output {name!r}: expected numbers, found dtype {value.dtype}")
-    total = sum(value.nbytes for value in outputs.values())
-    if total > wire.MAX_ARRAY_BYTES:
-        shapes = {name: value.shape for name, value in outputs.items()}
-        raise ValueError(f"expected outputs of at most {wire.MAX_ARRAY_BYTES} bytes, found {total} in {shapes}")
-    return dict(outputs)
-
-
-def _digest(values: Any) -> str:
-    """BLAKE2 over names, dtypes, shapes and bytes."""
-    state = hashlib.blake2b(digest_size=16)
-    arrays: list[np.ndarray] = []
-    state.update(repr(wire.encode(dict(values), arrays)).encode())
-    for array in arrays:
-        state.update(f"{array.dtype.str}{array.shape}".encode())
-        if array.nbytes:
-            state.update(wire.raw(array))
-    return state.hexdigest()
 
 
 def _cpu_ns() -> int:
@@ -374,12 +315,6 @@ def _pin(affinity: list[int]) -> None:
 
 def _stopwatch(name: str, added: tuple[float, float] | None, tail: tuple[float, float] | None = None) -> clock.Stopwatch:
     return clock.SlowedStopwatch(name, *added, tail) if added else clock.Stopwatch(name)
-
-
-def _files(package: str) -> list[str]:
-    """Real paths of the files behind the modules of a top-level package that are loaded now."""
-    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == package]
-    return sorted({os.path.realpath(file) for module in modules if (file := getattr(module, "__file__", None))})
 
 
 def _attribute(target: str) -> Any:

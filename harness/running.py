@@ -230,8 +230,10 @@ def _prove_realtime(options: argparse.Namespace, context: Context, screen: Conso
 
 def _keep_proof(store: Store, plan: Plan, proof: Proof) -> None:
     """For `harness claims`. Without records there is nothing to keep: detectors that miss their controls saw nothing."""
-    for item in (plan, *proof.records) if proof.records else ():
-        store.append(item)
+    if proof.records:
+        store.append(plan)
+        for record in proof.records:
+            store.append(record)
 
 
 def _record(context: Context, targets: Sequence[Target], folder: Path, measured: Sequence[Record], screen: Console) -> bool:

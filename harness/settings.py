@@ -147,6 +147,16 @@ def _check(name: str, value: Any) -> None:
         raise ConfigurationError(f"setting {name}: expected {expected}, found {value!r}")
 
 
+def expected(name: str) -> str:
+    """What setting `name` takes, in words."""
+    return _RULES[name][1]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values of a setting are equal; what was read from JSON is a list where Settings have a tuple."""
+    return (list(one) if isinstance(one, tuple) else one) == (list(other) if isinstance(other, tuple) else other)
+
+
 def show(value: Any) -> str:
     """A setting's value as the command line takes it."""
     if isinstance(value, bool):

@@ -147,7 +147,7 @@ REPLAY = Check(
 INPUTS = Check(
     "inputs", "measure.launch.judge_inputs", "inputs have the digest they had", patched(launch, "judge_inputs", lambda one, answer: None)
 )
-REAL = Check("real outputs", "runner._real", "outputs are made arrays while the timer runs", worker="materialising", compares=True)
+REAL = Check("real outputs", "returned.real", "outputs are made arrays while the timer runs", worker="materialising", compares=True)
 HIDDEN = Check(
     "hidden work",
     "measure.rounds.HIDDEN_SECONDS",

@@ -17,6 +17,7 @@ import pytest
 from doors import ADVERSARIAL, Project, ended, one_line
 
 from harness.registry import FRAMEWORKS
+from harness.settings import NAMES, expected
 
 QUICK = ("--case", "tiny", "--launches", "1")
 
@@ -53,6 +54,13 @@ def test_without_a_command_the_first_steps_are_shown(project):
     assert (said.code, said.out) == (2, "")
     assert "first steps:\n  harness list " in said.err
     assert "explain" in said.err.partition("commands:")[2]
+
+
+def test_help_says_in_a_line_what_a_command_takes_and_what_each_setting_may_be(project):
+    said = project.here("run", "--help")
+    assert said.code == 0
+    assert said.out.startswith("usage: harness run [PATTERN ...] [options]\n\n")
+    assert [name for name in NAMES if expected(name) not in said.flat] == []
 
 
 def test_list_shows_rows_availability_and_broken_plugins(project):

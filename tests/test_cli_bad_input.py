@@ -22,7 +22,11 @@ def project(tmp_path):
 
 WRONG = {
     "run nosuch": "nothing matches 'nosuch'; known: .*sorting",
-    "list nosuch": "nothing matches 'nosuch'",
+    "list nosuch": "nothing matches 'nosuch'; known: .*sorting.*; `harness list` shows their implementations",
+    "run sortng": r"nothing matches 'sortng' \(did you mean sorting\?\); known: ",
+    "run sorting.honst": r"nothing matches 'sorting.honst' \(did you mean sorting.honest\?\); .*known: sorting\.\{[\w,]*honest",
+    "gate --base HEAD": "--base HEAD: expected a git repository around .*project, found none; git init, and commit a base",
+    "explain sorting.honest --against nosuch": "--against nosuch: no implementation of sorting, and no commit to compare with: ",
     "run sorting.honest dbn.nosuch": "nothing matches 'dbn.nosuch'",
     "run sorting.raises_at_import": "sorting.raises_at_import is broken: importing",
     "run sorting --case huge": "no case 'huge'; known: long, small, tiny",
@@ -54,12 +58,13 @@ WRONG = {
     "run sorting --json pyproject.toml/v.json": "File exists|Not a directory",
     "judge nosuch": "no session 'nosuch' in",
     "judge ../../pyproject": "no session '../../pyproject'",
-    "judge --history": "no asv.conf.json in .*also takes --results FOLDER",
+    "judge --history": "no asv.conf.json in .*: run inside a project that has one, or name its results with --results FOLDER",
     "judge nosuch --history --results x": "nothing matches 'nosuch'",
     "judge one two": "expected one session, found 2: one, two; patterns need --history",
     "judge --results x --commit HEAD --machine all": "--results, --commit, --machine needs --history",
     "judge --threads 2": "--threads needs --history",
     "claims --markdown .": "expected a file to write, found a folder",
+    "claims --markdown pyproject.toml/x": "File exists|Not a directory",
 }
 
 

@@ -1,6 +1,8 @@
 """The documentation: every command line in it is one that the program takes, links lead somewhere, marked scripts really run."""
 
+import ast
 import contextlib
+import importlib.util
 import io
 import re
 import shlex
@@ -11,6 +13,7 @@ from pathlib import Path
 import fresh
 import pytest
 
+import implementations
 from harness.cli import parser
 
 ROOT = Path(__file__).parent.parent
@@ -86,6 +89,24 @@ def test_every_page_is_in_the_navigation():
 
     listed = list(files(yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]))
     assert sorted(listed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_names_what_is_there(page):
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith(("harness", "implementations")):
+                source = Path(str(importlib.util.find_spec(str(node.module)).origin)).read_text(encoding="utf-8")
+                assert [alias.name for alias in node.names if not re.search(rf"\b{alias.name}\b", source)] == []
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "implementations":
+                assert node.attr in implementations.__all__
+
+
+def test_the_architecture_names_what_is_there():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = {name for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for name in re.findall(r"`([\w/.]+)`", row)}
+    assert {name for name in named if not (ROOT / "harness" / name).exists() and not (ROOT / name).exists()} == set()
+    assert {f"{path.parent.name}/" for path in (ROOT / "harness").glob("*/__init__.py")} <= named
 
 
 @pytest.mark.long

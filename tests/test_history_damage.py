@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.history import files
-from harness.history.files import Damaged, HistoryError, left_out, read, result_files, set_aside_damaged
+from harness.history.files import left_out, read, result_files, set_aside_damaged
+from harness.history.points import Damaged, HistoryError
+from harness.history.results import NAME, file_name
 
 BASELINES = Path(__file__).parent.parent / "baselines"
 DAMAGE = {
@@ -69,7 +70,7 @@ def test_a_newer_format_is_no_damage_and_stays_where_it_is(stored):
 def test_a_few_names_that_stand_for_billions_of_cells_are_refused(stored):
     results, machine, path = stored
     body = json.loads(path.read_text())
-    name = next(name for name in body["results"] if files.NAME.fullmatch(name))
+    name = next(name for name in body["results"] if NAME.fullmatch(name))
     body["results"][name][1] = [[repr(f"r{n}") for n in range(50_000)], [repr(f"c{n}") for n in range(50_000)]]
     path.write_text(json.dumps(body))
     with pytest.raises(Damaged, match="more than 100000 cells"):
@@ -79,4 +80,4 @@ def test_a_few_names_that_stand_for_billions_of_cells_are_refused(stored):
 @pytest.mark.parametrize(("commit", "environment"), [("../../x", "py"), ("abcdef12", "../../x"), ("abcdef12", "a\\b"), (".hidden", "py")])
 def test_no_stored_name_leads_out_of_the_folder(commit, environment):
     with pytest.raises(HistoryError, match="that can name a file"):
-        files.file_name(commit, environment)
+        file_name(commit, environment)

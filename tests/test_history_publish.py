@@ -10,7 +10,7 @@ import pytest
 from histories import COMMITS, HERE, TARGETS, git, repository, session
 
 from harness import history
-from harness.history import files
+from harness.history import results
 from harness.history.publish import without_paths
 from harness.measure.commit import commit_of
 
@@ -136,7 +136,7 @@ def test_file_names_are_asvs():
     from asv.results import get_filename
 
     for name in ("py3.11-torch", "x" * 200):
-        assert files.file_name(COMMITS[0], name) == Path(get_filename("m", COMMITS[0], name)).name
+        assert results.file_name(COMMITS[0], name) == Path(get_filename("m", COMMITS[0], name)).name
 
 
 def test_writing_history_leaves_its_commit_clean(repository):

@@ -2,7 +2,7 @@
 
 kind             read by                         here
 record           record.Store                    types, depth, numbers, names
-baseline         history.files                   also test_history_damage.py
+baseline         history.results                 also test_history_damage.py
 JSON             limits, slow rows, the wire     depth, numbers
 TOML             project.read_toml               depth (profiles, targets, claims, pyproject)
 npz              measure.reference               pickles, compressed bombs, absurd shapes
@@ -32,7 +32,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import audio, limits, project, wire
-from harness.history.files import Damaged, load
+from harness.history.points import Damaged
+from harness.history.results import load
 from harness.measure.reference import References
 from harness.record import seconds_by_round
 from harness.registry import Registry

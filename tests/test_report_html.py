@@ -15,7 +15,8 @@ from report_session import verdicts
 from synthetic import MACHINE, launches, parity, plan, record
 
 from harness.claims import load
-from harness.record import LeftOut
+from harness.limits import Ceiling, Limits
+from harness.record import Floor, LeftOut
 from harness.report.html import Page, render
 from harness.report.html.markup import Markup, join, tag
 from harness.report.html.parts import kept
@@ -345,3 +346,26 @@ def test_every_colour_that_text_has_can_be_read(scheme):
         for ground in ("bg", "surface"):
             light, dark = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
             assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{name} on {ground}"
+
+
+def test_another_contract_is_never_ranked_with_the_exact_rows():
+    rough = {"variant": {"precision": "int8"}, "exact": False, "parity": [parity(kind="approximate", snr_db=40.0)]}
+    records = [*launches("native", 0.002), *launches("native", 0.001, **rough), *launches("reference", 0.01)]
+    page = page_of(judge(plan(records), records, [], ("any",), machine=MACHINE))
+    (card,) = [text for found, text in page.all("a") if "over reference" in text]
+    assert "native over reference" in card
+    headings = [text for text in page.texts("text", "b") if "approximate" in text]
+    assert headings
+    assert {text.partition(": ")[2] for text in headings} == {"approximate"}
+
+
+def test_a_roof_is_named_once_and_all_roofs_are_in_view():
+    ceilings = [("gemm", "float64", 168.0), ("gemm", "float32", 354.0), ("gemm", "float16", 348.0), ("gemm", "int8", 1410.0),
+                ("read", "L1", 499.0), ("read", "L2", 268.0), ("read", "memory", 32.6)]  # fmt: skip
+    limits = Limits(MACHINE, "2025-01-02", tuple(Ceiling(name, detail, 2, value, "G/s", "probe") for name, detail, value in ceilings))
+    records = [dataclasses.replace(one, floor=Floor(1e-3, "memory", 6e9, 3e6)) for one in launches("native", 0.1, component="dense")]
+    records += [*launches("reference", 0.5, component="dense")]
+    page = page_of(judge(plan(records), records, [], ("any",), machine=MACHINE), limits=limits)
+    names = [text.strip() for text in page.texts("text")]
+    assert [name for name in names if "float" in name or "int8" in name] == ["int8", "float32, float16", "float64"]
+    assert {"L1", "L2", "memory"} <= set(names)

@@ -3,8 +3,9 @@
 The only package that knows asv.
 """
 
-from harness.history.files import HistoryError, Key, NoHistory, Point, check_machine, read, series
+from harness.history.files import check_machine, read
 from harness.history.judging import NothingStored, Stored, judge_stored, points_for_judging
+from harness.history.points import HistoryError, Key, NoHistory, Point, series
 from harness.history.projection import Projected, Refused, failing, points_of, project
 from harness.history.publish import (
     Published,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from harness import metrics
 from harness.history import naming
-from harness.history.files import HistoryError, Key, Point, SeriesName, check_machine, git, left_out, read
+from harness.history.files import check_machine, git, left_out, read
+from harness.history.points import HistoryError, Key, Point, SeriesName
 from harness.history.publish import entry
 from harness.history.standing import leading_to
 from harness.history.steps import Step, recent

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from harness import metrics
-from harness.history.files import HistoryError, Key, SeriesName
+from harness.history.points import HistoryError, Key, SeriesName
 from harness.metrics import Better
 from harness.record import Planned, Record
 from harness.settings import label, parse

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from harness import metrics
 from harness.history import naming
-from harness.history.files import Damaged, Key, Point, SeriesName, State, check_machine, set_aside_damaged, write
+from harness.history.files import check_machine, set_aside_damaged, write
+from harness.history.points import Damaged, Key, Point, SeriesName, State
 from harness.history.publish import entry, without_paths
 from harness.installed import OWN_AUDIO
 from harness.metrics import SPEEDUP, Absent, Value, rejected_share

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.files import write_atomically
-from harness.history.files import MACHINE_VERSION, VERSION, Damaged, HistoryError, NoHistory, file_name, load, read, result_files
+from harness.history.files import read, result_files
+from harness.history.points import Damaged, HistoryError, NoHistory
+from harness.history.results import MACHINE_VERSION, VERSION, file_name, load
 
 if TYPE_CHECKING:
     from harness.machine import Machine
@@ -80,7 +82,7 @@ def project_folder(start: Path | None = None) -> Path:
     for folder in (start, *start.parents):
         if (folder / CONFIGURATION).is_file():
             return folder
-    raise NoHistory(f"no {CONFIGURATION} in {start} or above it: run inside a project that has one; `judge` also takes --results FOLDER")
+    raise NoHistory(f"no {CONFIGURATION} in {start} or above it: run inside a project that has one")
 
 
 def results_dir(start: Path | None = None) -> Path:

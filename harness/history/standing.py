@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.history.files import Point, git
+from harness.history.files import git
+from harness.history.points import Point
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.history.files import Key, Point, series
+from harness.history.points import Key, Point, series
 
 LEAST_CHANGE = 0.02
 """A smaller relative change is no step, however sure it is."""

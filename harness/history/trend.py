@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from harness.history.files import Key, Point, series
+from harness.history.points import Key, Point, series
 from harness.history.steps import Step
 
 

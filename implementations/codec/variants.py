@@ -55,7 +55,7 @@ def _parity(component: str, precision: str, reason: str, settings: Mapping[str, 
     """settings: those under which the reference answers; none where its plain outputs do."""
     bounds = _BOUNDS[precision]
 
-    def held(output: str, name: str, judge: Any, **bound: float) -> Approximate:
+    def held(output: str, name: str, judge: Any, **bound: Any) -> Approximate:
         if not settings:
             return Approximate(Metric(name, function=judge, **bound), reason)
         asked = partial(_as_asked, component, output, tuple(settings.items()), judge)

@@ -7,26 +7,26 @@ import importlib
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import cache
 from typing import cast
 
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs
 from harness.settings import Settings
+from implementations._backends import Backends
 from implementations.dbn.component import ALL_IN_ONE, network_output
 from implementations.dbn.model import check_parameters
 from implementations.dbn.preparation import combine_activations
 from implementations.dbn.reference import decode, track
 
-BACKENDS = ("native", "numpy_semimarkov", "reference")
-"""Fastest first; "auto" takes the first that works here and gives the reference's result."""
+FASTEST_FIRST = ("native", "numpy_semimarkov", "reference")
+"""What "auto" tries: it takes the first that works here and gives the reference's result."""
 
 
 class DBNDownBeatTrackingProcessor:
     """Beats and downbeats from a network's activations, as madmom's class of this name finds them.
 
-    The arguments are madmom's, and: backend, a name of `BACKENDS` or "auto"; threads, for the backends that have them.
+    The arguments are madmom's, and: backend, a name of `FASTEST_FIRST` or "auto"; threads, for the backends that have them.
     `threshold` and `correct` may be changed between calls.
     ValueError: an argument outside its range. RuntimeError: the backend named does not work here, and why.
     """
@@ -58,12 +58,7 @@ class DBNDownBeatTrackingProcessor:
         self.threshold, self.correct = threshold, correct
         checked = check_parameters(**self._parameters, threshold=threshold, correct=correct)
         self.fps, self.beats_per_bar = checked.fps, np.array(checked.beats_per_bar)
-        if backend not in ("auto", *BACKENDS):
-            raise ValueError(f"backend: expected auto or one of {', '.join(BACKENDS)}, found {backend!r}")
-        self.backend = fastest() if backend == "auto" else backend
-        reason = problem(self.backend)
-        if reason is not None:
-            raise RuntimeError(f"backend {self.backend!r} does not work here: {reason}")
+        self.backend = BACKENDS.chosen(backend)
         stack = contextlib.ExitStack()
         weakref.finalize(self, stack.close)
         self._run = stack.enter_context(_loaded(self.backend, threads))
@@ -79,23 +74,17 @@ class DBNDownBeatTrackingProcessor:
     __call__ = process
 
 
-def fastest() -> str:
-    """The first of `BACKENDS` without a problem."""
-    return next(name for name in BACKENDS if problem(name) is None)
-
-
-@cache
-def problem(backend: str) -> str | None:
-    """Why a backend cannot be used, or None; tried once per process, on ten seconds of music."""
+def _compare(backend: str) -> str | None:
+    """How a backend's result differs from the reference's on ten seconds of music."""
     inputs = {**ALL_IN_ONE, "activations": combine_activations(*network_output(10, 50, 1)), "fps": 50}
-    try:
-        with _loaded(backend, None) as run:
-            found = run(inputs)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
+    with _loaded(backend, None) as run:
+        found = run(inputs)
     expected = track(inputs, decode)
     wrong = [name for name in expected if not np.array_equal(found[name], expected[name])]
     return f"{' and '.join(wrong)} differ from the reference's" if wrong else None
+
+
+BACKENDS = Backends("dbn", FASTEST_FIRST, FASTEST_FIRST, _compare)
 
 
 def _loaded(backend: str, threads: int | None) -> AbstractContextManager[Callable[[Inputs], Outputs]]:

@@ -6,6 +6,7 @@ float32; whatever is installed takes turns with upstream's arithmetic and with t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -80,7 +81,7 @@ def block() -> _frameworks.Block:
     def by_kernel(width: torch.dtype, threads: int) -> Call:
         return own(layer, inputs, partial(native.hold, threads=threads), width, threads=1)
 
-    rows = {
+    rows: dict[str, Callable[[int], Call]] = {
         "torch_prepacked": lambda threads: own(layer, inputs, prepacked, torch.float32, threads=threads),
         "native, float32 weights": partial(by_kernel, torch.float32),
         "native": partial(by_kernel, torch.bfloat16),

@@ -55,7 +55,7 @@ class Heads:
     def distributions(self, states: Tensor) -> np.ndarray:
         """Logarithms (..., frames ahead, 8, codes) of hidden states (..., dim)."""
         codes = self.follows.shape[-1]
-        logits = linear(states, self.weight).unflatten(-1, (-1, CODEBOOKS, codes))
+        logits = linear(states, self.weight).reshape(*states.shape[:-1], -1, CODEBOOKS, codes)
         found: np.ndarray = log_softmax(logits, dim=-1).numpy()
         return found
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from implementations._backends import Backends
 from implementations.dbn import DBNDownBeatTrackingProcessor, numpy_semimarkov, processor
 from implementations.dbn.component import network_output
 from implementations.dbn.preparation import combine_activations
@@ -25,9 +26,9 @@ def arrays():
 
 @pytest.fixture(autouse=True)
 def _try_backends_again():
-    processor.problem.cache_clear()
+    processor.BACKENDS.forget()
     yield
-    processor.problem.cache_clear()
+    processor.BACKENDS.forget()
 
 
 @pytest.mark.parametrize("backend", ["auto", *PORTABLE])
@@ -60,9 +61,10 @@ def test_arguments_stand_in_madmoms_order():
 
 
 def test_auto_takes_the_first_that_works(monkeypatch):
-    monkeypatch.setattr(processor, "BACKENDS", ("missing", "numpy_semimarkov", "reference"))
-    assert processor.fastest() == "numpy_semimarkov"
-    assert "missing" in processor.problem("missing")
+    names = ("missing", "numpy_semimarkov", "reference")
+    monkeypatch.setattr(processor, "BACKENDS", Backends("dbn", names, names, processor._compare))
+    assert DBNDownBeatTrackingProcessor(4, fps=100).backend == "numpy_semimarkov"
+    assert "not installed: No module named 'implementations.dbn.missing'" in processor.BACKENDS.problem("missing")
 
 
 def test_auto_passes_over_a_backend_with_another_result(monkeypatch):
@@ -70,11 +72,11 @@ def test_auto_passes_over_a_backend_with_another_result(monkeypatch):
         return [(path + 1, log_probability) for path, log_probability in right(densities, models)]
 
     right = numpy_semimarkov.decode
-    monkeypatch.setattr(processor, "BACKENDS", PORTABLE)
+    monkeypatch.setattr(processor, "BACKENDS", Backends("dbn", PORTABLE, PORTABLE, processor._compare))
     monkeypatch.setattr(numpy_semimarkov, "decode", wrong)
-    assert processor.fastest() == "reference"
-    assert "differ from the reference's" in processor.problem("numpy_semimarkov")
-    with pytest.raises(RuntimeError, match=r"'numpy_semimarkov' does not work here: .*differ from the reference's"):
+    with pytest.warns(RuntimeWarning, match=r"dbn: numpy_semimarkov is passed over: .*differ from the reference's"):
+        assert DBNDownBeatTrackingProcessor(4, fps=100).backend == "reference"
+    with pytest.raises(RuntimeError, match=r"backend numpy_semimarkov does not work here: .*differ from the reference's"):
         DBNDownBeatTrackingProcessor(4, fps=100, backend="numpy_semimarkov")
 
 
@@ -88,9 +90,8 @@ def test_a_backend_is_closed_with_its_processor(monkeypatch):
         def __exit__(self, *error):
             closed.append(True)
 
-    monkeypatch.setattr(processor, "problem", lambda backend: None)
+    monkeypatch.setattr(processor, "BACKENDS", Backends("dbn", PORTABLE, PORTABLE, lambda name: None))
     monkeypatch.setattr(processor, "_loaded", lambda backend, threads: Loaded())
-    monkeypatch.setattr(processor.problem, "cache_clear", lambda: None, raising=False)
     track = DBNDownBeatTrackingProcessor(4, fps=100, backend="reference")
     assert not closed
     del track

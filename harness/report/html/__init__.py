@@ -124,10 +124,10 @@ def _overview(verdicts: Verdicts, notes: Sequence[view.Note], rows: Mapping[str,
 
 
 def _card(name: str, identity: str, rows: Sequence[Row]) -> Markup:
-    """A component at a glance: its state, what is fastest in it, its bounds."""
+    """A component at a glance: its state, what is fastest in it, its bounds. A row of another contract is ranked behind all others."""
     fastest = max(
         ((value.point, row, base) for row in rows if row.planned.role == "optimized" for base, value in view.speedups(row)[:1]),
-        key=lambda found: found[0], default=None,
+        key=lambda found: (found[1].planned.exact, found[0]), default=None,
     )  # fmt: skip
     answers = [answer for row in rows for answer in row.of("target") if answer.target]
     met = sum(answer.state == "pass" for answer in answers)

@@ -33,14 +33,15 @@ def render(result: ParityResult, row: str, name: str) -> Plot:
     height = {"map": 190, "curve": 170, "events": 110}[picture.kind]
     with mpl.rc_context({**style(name), "svg.image_inline": True}):
         figure = Figure(figsize=(WIDTH / 72, height / 72), frameon=False)
-        axes = figure.add_axes((0.13, 0.24 if picture.kind != "events" else 0.36, 0.85, 0.72 if picture.kind != "events" else 0.6))
+        bottom = 36 / height
+        axes = figure.add_axes((0.13, bottom, 0.82, 0.96 - bottom))
         axes.set_facecolor("none")
         says = {"map": _map, "curve": _curve, "events": _events}[picture.kind](axes, picture)
         axes.tick_params(length=0, labelcolor=COLOURS["muted"], labelsize=9)
         axes.spines[:].set_color(COLOURS["line"])
         drawing = svg(figure, name, f"{row}, output {result.output}: {says}")
     key = join([tag("span", tag("i", sign, class_=f"k-{colour}"), f" {words}") for sign, colour, words in _KEYS[picture.kind]])
-    return Plot(f"{row}: {result.output} differs", drawing, key, text.sentence(result.message))
+    return Plot(f"{row}: output {result.output} differs", drawing, key, text.sentence(result.message))
 
 
 _KEYS = {
@@ -64,7 +65,7 @@ def _map(axes: Axes, picture: Picture) -> str:
     worst = np.unravel_index(int(np.nanargmax(np.where(np.isfinite(cells), cells, np.inf))), cells.shape)
     at = (top + (worst[0] + 0.5) * high / rows, left + (worst[1] + 0.5) * wide / columns)
     axes.plot(*at, "o", ms=9, markerfacecolor="none", markeredgecolor=COLOURS["ink"], markeredgewidth=1.3)
-    axes.set_xlabel("index along the first axis (time)", color=COLOURS["muted"], fontsize=9.5)
+    axes.set_xlabel("index along the last axis but one (time)", color=COLOURS["muted"], fontsize=9.5)
     axes.set_ylabel("last axis", color=COLOURS["muted"], fontsize=9.5)
     return f"map of the difference, largest {most:.3g} near [{at[0]:.0f}, {at[1]:.0f}]"
 
@@ -73,6 +74,8 @@ def _curve(axes: Axes, picture: Picture) -> str:
     places = picture.start[0] + np.arange(len(picture.reference))
     axes.plot(places, picture.reference, color=COLOURS["muted"], lw=3.5, alpha=0.6)
     axes.plot(places, picture.candidate, color=COLOURS["fail"], lw=1.2)
+    axes.ticklabel_format(useOffset=False)
+    axes.locator_params(axis="x", nbins=4, integer=True)  # indices are long
     axes.set_xlabel("index", color=COLOURS["muted"], fontsize=9.5)
     return f"reference and this row around the worst element, indices {places[0]} to {places[-1]}"
 

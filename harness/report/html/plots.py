@@ -147,17 +147,18 @@ class _Rows(Sheet):
 
     def __init__(self) -> None:
         super().__init__()
-        self.case = ""
+        self.place = ""
         self.lines = self.left = 0
 
     def begins(self, block: Block, row: Row, lines: int) -> bool:
-        """Name the row and, where it changes, the case; False where the sheet is full."""
+        """Name the row and, where they change, the case and what kind of rows follow; False where the sheet is full."""
         if self.lines + lines > MOST_LINES and self.lines:
             self.left += 1
             return False
-        if block.case != self.case:
-            self.case = block.case
-            self.heading(block.case)
+        heading = ": ".join(filter(None, (block.case, block.kind.partition(":")[0])))
+        if heading != self.place:
+            self.place = heading
+            self.heading(heading)
         self.lines += lines
         self.label(view.name(row), strong=row.planned.role == "optimized", colour="ink" if row.planned.role == "optimized" else "muted")
         return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.limits import Ceiling, Limits
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEIGHT = 300
+PLACE = (0.14, 0.14, 0.82, 0.84)
+"""Left, bottom, width and height of the axes, as shares of the drawing."""
+
 _LOOKS = (("one", "s", "■"), ("two", "D", "◆"), ("three", "^", "▲"), ("four", "v", "▼"), ("five", "P", "✚"), ("accent", "o", "●"))
 
 
@@ -32,15 +36,16 @@ def render(rows: Sequence[Row], limits: Limits) -> Plot | None:
         return None
     components = list(dict.fromkeys(row.planned.component for row, _, _ in points))
     looks = dict(zip(components, _LOOKS * len(components), strict=False))
-    low, high = min(x for _, x, _ in points) / 4, max(max(x for _, x, _ in points) * 4, 100.0)
+    x, y = _span(points, flat, slopes)
     with mpl.rc_context(style("roof")):
         figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), frameon=False)
-        axes = figure.add_axes((0.13, 0.14, 0.85, 0.84), facecolor="none")
-        axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(min(y for _, _, y in points) / 4, 4e9 * max(flat.values())))
-        _roofs(axes, flat, slopes, low, high)
-        for row, x, y in points:
+        axes = figure.add_axes(PLACE, facecolor="none")
+        axes.set(xscale="log", yscale="log", xlim=x, ylim=y)
+        _slopes(axes, slopes, 1e9 * max(flat.values()))
+        _flats(axes, flat, 1e9 * max(slopes.values()))
+        for row, intensity, rate in points:
             colour, sign, _ = looks[row.planned.component]
-            axes.plot([x], [y], sign, color=COLOURS[colour], ms=6, clip_on=False, zorder=3)
+            axes.plot([intensity], [rate], sign, color=COLOURS[colour], ms=6, clip_on=False, zorder=3)
         axes.set_xlabel("operations per byte", color=COLOURS["muted"])
         axes.set_ylabel("operations per second", color=COLOURS["muted"])
         axes.tick_params(which="both", length=0, labelcolor=COLOURS["muted"], labelsize=9)
@@ -50,7 +55,7 @@ def render(rows: Sequence[Row], limits: Limits) -> Plot | None:
             axis.set_minor_formatter(NullFormatter())
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(COLOURS["line"])
-        said = [f"{row.planned.component}.{view.name(row)} on {row.planned.case} {_rate(y)} at {x:.3g} per byte" for row, x, y in points]
+        said = [f"{row.planned.component}.{view.name(row)} on {row.planned.case} {_rate(a)} at {b:.3g} per byte" for row, b, a in points]
         drawing = svg(figure, "roof", f"Roofline: {'; '.join(said[:12])}. The table below has the share of the limit of every row.")
     key = join([tag("span", tag("i", sign, class_=f"k-{colour}"), f" {component}") for component, (colour, _, sign) in looks.items()])
     return Plot("Roofline: the fastest row of each case", drawing, key)
@@ -78,15 +83,43 @@ def _best(ceilings: Sequence[Ceiling]) -> dict[str, float]:
     return found
 
 
-def _roofs(axes: Axes, flat: dict[str, float], slopes: dict[str, float], low: float, high: float) -> None:
-    top = 1e9 * max(flat.values())
-    for detail, rate in slopes.items():
-        bend = top / (1e9 * rate)
-        axes.plot([low, bend], [1e9 * rate * low, top], color=COLOURS["muted"], lw=1, alpha=0.7)
-        axes.text(low * 1.1, 1e9 * rate * low * 1.25, detail, color=COLOURS["muted"], fontsize=9, parse_math=False)
-    for detail, rate in flat.items():
-        axes.plot([1e9 * rate / (1e9 * max(slopes.values())), high], [1e9 * rate] * 2, color=COLOURS["muted"], lw=1, alpha=0.7)
-        axes.text(high, 1e9 * rate * 1.08, detail, color=COLOURS["muted"], fontsize=9, ha="right", parse_math=False)
+def _span(
+    points: Sequence[tuple[Row, float, float]], flat: Mapping[str, float], slopes: Mapping[str, float]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The axes: all points, and the places where the slopes end under the highest roof, with room around them."""
+    bends = [max(flat.values()) / rate for rate in slopes.values()]
+    low, high = min([*(x for _, x, _ in points), *bends]) / 5, max([*(x for _, x, _ in points), *bends]) * 5
+    return (low, high), (min([*(y for _, _, y in points), 2e9 * min(slopes.values()) * low]) / 2, 3e9 * max(flat.values()))
+
+
+def _slopes(axes: Axes, slopes: Mapping[str, float], top: float) -> None:
+    """What may be computed at an intensity while all of it is read from a cache or from memory; each named along its line."""
+    (low, high), (bottom, above) = axes.get_xlim(), axes.get_ylim()
+    aspect = HEIGHT * PLACE[3] * math.log(high / low) / (WIDTH * PLACE[2] * math.log(above / bottom))
+    for number, (detail, rate) in enumerate(sorted(slopes.items(), key=lambda one: -one[1])):
+        bend, start = top / (1e9 * rate), max(low, bottom / (1e9 * rate))
+        axes.plot([start, bend], [1e9 * rate * start, top], color=COLOURS["muted"], lw=1, alpha=0.7)
+        # Neighbours are named at different heights: their lines are often closer than a line of text.
+        at = start * (bend / start) ** (0.3 if number % 2 else 0.1)
+        axes.text(at, 1e9 * rate * at, f" {detail}", color=COLOURS["muted"], fontsize=9, va="bottom", parse_math=False,
+                  rotation=math.degrees(math.atan(aspect)), rotation_mode="anchor")  # fmt: skip
+
+
+def _flats(axes: Axes, flat: Mapping[str, float], fastest: float) -> None:
+    """The most that each precision allows, named at its end; lines that are too close for two names share one."""
+    _, high = axes.get_xlim()
+    bottom, above = axes.get_ylim()
+    apart = (above / bottom) ** (11 / (HEIGHT * PLACE[3]))
+    named: list[tuple[float, list[str]]] = []
+    for detail, rate in sorted(flat.items(), key=lambda one: -one[1]):
+        axes.plot([1e9 * rate / fastest, high], [1e9 * rate] * 2, color=COLOURS["muted"], lw=1, alpha=0.7)
+        if named and named[-1][0] < rate * apart:
+            named[-1][1].append(detail)
+        else:
+            named.append((rate, [detail]))
+    for rate, details in named:
+        axes.annotate(", ".join(details), (high, 1e9 * rate), (0, 2), textcoords="offset points", color=COLOURS["muted"], fontsize=9,
+                      ha="right")  # fmt: skip
 
 
 def _rate(value: float) -> str:
