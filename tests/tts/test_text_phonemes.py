@@ -1,13 +1,17 @@
 """From words to phonemes: dictionary, ladder, homographs, sentences; and dictionaries that are none."""
 
+from ctypes.util import find_library
+
 import pytest
 
 from implementations.tts.text import LONGEST, phonemize
+from implementations.tts.text.espeak import by_espeak
 from implementations.tts.text.letters import sounds
 from implementations.tts.text.lexicon import BUILT_IN, BadLexicon, best, installed, parse, read
 from implementations.tts.text.pronounce import pronounce
 from implementations.tts.text.symbols import COMPACT, LJSPEECH, PAUSE, PHONEMES
 
+ESPEAK = find_library("espeak-ng")
 LEXICON = read(BUILT_IN)
 WORDS = parse(
     [
@@ -72,11 +76,40 @@ def test_neighbours_decide(text, phonemes):
 def test_the_share_of_words_that_the_dictionary_lacks():
     found = phonemize("Hello, zorblax! GPU one.", LEXICON)
     assert [sentence.text for sentence in found.sentences] == ["hello , zorblax !", "GPU one ."]
-    assert found.steps == {"lexicon": 2, "affix": 0, "compound": 0, "spelled": 1, "letters": 1}
+    assert found.steps == {"lexicon": 2, "affix": 0, "compound": 0, "spelled": 1, "espeak": 0, "letters": 1}
     assert found.words == 4
     assert found.out_of_vocabulary == 0.5
     assert phonemize("", LEXICON).sentences == ()
     assert phonemize("", LEXICON).out_of_vocabulary == 0
+
+
+def test_who_is_asked_before_the_letter_rules_is_asked_last():
+    asked = []
+
+    def beyond(word):
+        asked.append(word)
+        return ("Z", "AO1") if word == "zorblax" else ()
+
+    found = phonemize("Hello, zorblax! Hellos, GPU brrr glorp.", LEXICON, beyond)
+    assert asked == ["zorblax", "glorp"]
+    assert found.steps == {"lexicon": 1, "affix": 1, "compound": 0, "spelled": 2, "espeak": 1, "letters": 1}
+    assert found.sentences[0].phonemes[-3:] == ("Z", "AO1", PAUSE)
+
+
+@pytest.mark.skipif(ESPEAK is None, reason="libespeak-ng is not installed")
+def test_espeak_says_words_where_its_library_is_named():
+    say = by_espeak(ESPEAK)
+    assert [phoneme.rstrip("012") for phoneme in say("zorblax")] == ["Z", "AO", "R", "B", "L", "AE", "K", "S"]
+    assert set(say("zorblax")) <= set(PHONEMES)
+    assert say("") == ()
+    assert phonemize("zorblax", LEXICON, say).steps["espeak"] == 1
+
+
+def test_what_is_no_espeak_is_told(tmp_path):
+    with pytest.raises(ValueError, match=r"nowhere.so: expected the shared library libespeak-ng, found: .*nowhere.so"):
+        by_espeak(tmp_path / "nowhere.so")
+    with pytest.raises(ValueError, match=r"expected the shared library libespeak-ng, found: .* undefined symbol"):
+        by_espeak(find_library("m"))
 
 
 def test_long_texts_become_short_sentences():

@@ -61,7 +61,7 @@ def test_a_sound_without_a_row_is_told():
 
 def test_every_symbol_has_a_number():
     rows = [*arpabet._VOWELS, *arpabet._CONSONANTS]
-    symbols = {symbol for name in rows for stress in (0, 1, 2) for symbol in arpabet._symbols(name, stress)}
+    symbols = {symbol for name in rows for stress in (0, 1, 2) for symbol in arpabet.symbols_of(name, stress)}
     CONFIGURATIONS["small"].symbol_set.encode([*sorted(symbols), arpabet.PAUSE])
 
 

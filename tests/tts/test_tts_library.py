@@ -84,6 +84,7 @@ def test_the_command_line_says_that_weights_are_random(tmp_path, capsys):
     [
         (["--acoustic=nowhere.pth.tar", "--vocoder=nowhere.pt", "--shape=v1"], "nowhere.pt: expected a HiFi-GAN checkpoint"),
         (["--random=small", "--lexicon=nowhere.dict"], "nowhere.dict: expected a dictionary in CMUdict's format, found no file"),
+        (["--random=small", "--espeak=nowhere.so"], "nowhere.so: expected the shared library libespeak-ng, found: "),
     ],
 )
 def test_the_command_line_refuses_in_one_line(more, message, tmp_path, capsys):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from implementations.tts.text.espeak import Beyond
 from implementations.tts.text.lexicon import Lexicon, best
 from implementations.tts.text.normalize import normalize
 from implementations.tts.text.pronounce import STEPS, pronounce
@@ -48,8 +49,9 @@ class Phonemized:
         return 1 - self.steps.get("lexicon", 0) / self.words if self.words else 0.0
 
 
-def phonemize(text: str, lexicon: Lexicon | None = None) -> Phonemized:
-    """Any string: what cannot be read is skipped and counted. lexicon: `lexicon.best()` without one."""
+def phonemize(text: str, lexicon: Lexicon | None = None, beyond: Beyond | None = None) -> Phonemized:
+    """Any string: what cannot be read is skipped and counted. lexicon: `lexicon.best()` without one. beyond: who says words that it lacks
+    (`text.espeak`), before the letter rules do."""
     lexicon = best() if lexicon is None else lexicon
     normalized = normalize(text)
     steps = dict.fromkeys(STEPS, 0)
@@ -61,7 +63,7 @@ def phonemize(text: str, lexicon: Lexicon | None = None) -> Phonemized:
                 phonemes.append(PAUSE)
                 continue
             near = [words[at] if 0 <= at < len(words) else "" for at in (place - 1, place + 1)]
-            spoken = pronounce(word, lexicon, before=near[0], after=near[1])
+            spoken = pronounce(word, lexicon, before=near[0], after=near[1], beyond=beyond)
             steps[spoken.step] += 1
             phonemes += spoken.phonemes
         sentences += list(_cut(" ".join(words), phonemes))

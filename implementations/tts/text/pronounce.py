@@ -3,7 +3,8 @@
 1. affix: the word without its possessive, plural, -ed, -ing, -er, -ly, ... is in the dictionary;
 2. compound: it is two words of the dictionary;
 3. spelled: an acronym, or letters that nobody could say, letter by letter;
-4. letters: letter-to-sound rules.
+4. espeak: what espeak-ng says, where the user has named it (`text.espeak`);
+5. letters: letter-to-sound rules.
 
 Homographs: of several pronunciations a dictionary's first is taken, but for the words of `_HOMOGRAPHS` the word before decides: a noun
 follows an article or a possessive, a verb follows "to", a pronoun or a modal verb, a participle follows a form of "have" or "be".
@@ -14,10 +15,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from implementations.tts.text.espeak import Beyond
 from implementations.tts.text.letters import sounds
 from implementations.tts.text.lexicon import Lexicon
 
-STEPS = ("lexicon", "affix", "compound", "spelled", "letters")
+STEPS = ("lexicon", "affix", "compound", "spelled", "espeak", "letters")
 
 _VOICELESS = frozenset(("P", "T", "K", "F", "TH"))
 _SIBILANTS = frozenset(("S", "Z", "SH", "ZH", "CH", "JH"))
@@ -77,8 +79,9 @@ class Spoken(NamedTuple):
     step: str
 
 
-def pronounce(word: str, lexicon: Lexicon, *, before: str = "", after: str = "") -> Spoken:
-    """word: small letters and apostrophes, or an acronym in capitals; before, after: its neighbours, which decide homographs."""
+def pronounce(word: str, lexicon: Lexicon, *, before: str = "", after: str = "", beyond: Beyond | None = None) -> Spoken:
+    """word: small letters and apostrophes, or an acronym in capitals; before, after: its neighbours, which decide homographs. beyond: who
+    is asked before the letter rules."""
     if word.isupper() and len(word) == 1:
         return Spoken(_spelled(word), "lexicon")
     lower = word.lower()
@@ -99,6 +102,8 @@ def pronounce(word: str, lexicon: Lexicon, *, before: str = "", after: str = "")
     plain = re.sub("[^a-z]", "", lower)
     if len(plain) <= 6 and not re.search("[aeiouy]", plain):
         return Spoken(_spelled(plain), "spelled")
+    if beyond is not None and (found := beyond(plain)):
+        return Spoken(found, "espeak")
     return Spoken(sounds(plain), "letters")
 
 

@@ -39,13 +39,14 @@ def phonemes(spoken: Spoken) -> tuple[tuple[str, ...], tuple[int, ...], tuple[in
     found: list[tuple[str, int, int]] = []
     ends = (*spoken.starts[1:], len(spoken.samples))
     for name, stress, word, start, end in zip(spoken.names, spoken.stress, spoken.word, spoken.starts, ends, strict=True):
-        symbols = [PAUSE] if not name else _symbols(name, stress)
+        symbols = [PAUSE] if not name else symbols_of(name, stress)
         found += [(symbol, start + place * (end - start) // len(symbols), word) for place, symbol in enumerate(symbols)]
     columns = list(zip(*found, strict=True))
     return columns[0], columns[1], columns[2]
 
 
-def _symbols(name: str, stress: int) -> list[str]:
+def symbols_of(name: str, stress: int) -> list[str]:
+    """Of one sound with its stress (0, 1 or 2); ValueError: no row of the table has it."""
     if name == _GLIDE:
         return []
     if name in _CONSONANTS:

@@ -70,6 +70,17 @@ def speak(text: str, voice: str = "en-us") -> Spoken:
     return Spoken(samples, columns[0], columns[1], columns[2], columns[3])
 
 
+def sounds(text: str, path: str | None = None) -> list[tuple[str, int]]:
+    """(name, stress) of each sound of its American voice, without speaking. path: of the library; without, where the system has it.
+
+    NoEspeak: no library there.
+    """
+    library = _library(path)
+    with _ONE_AT_A_TIME:
+        library.espeak_SetVoiceByName(b"en-us")
+        return [(name, stress) for name, stress, _ in _transcribe(library, text)]
+
+
 def version() -> str:
     """Of the library, "1.51"."""
     library = _library()
@@ -97,13 +108,17 @@ class _Event(ctypes.Structure):
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
 
 
-@lru_cache(maxsize=1)
-def _library() -> Any:
+@lru_cache(maxsize=2)
+def _library(path: str | None = None) -> Any:
     how = "Debian, Ubuntu: apt-get install libespeak-ng1; macOS: brew install espeak-ng"
-    path = ctypes.util.find_library("espeak-ng")
+    path = path or ctypes.util.find_library("espeak-ng")
     if path is None:
         raise NoEspeak(f"expected the shared library libespeak-ng, which makes the speech to train on; found none. {how}")
-    library = ctypes.CDLL(path)
+    try:
+        library = ctypes.CDLL(path)
+        library.espeak_TextToPhonemes  # noqa: B018 - any other library lacks it
+    except (OSError, AttributeError) as error:
+        raise NoEspeak(f"{path}: expected the shared library libespeak-ng, found: {error}. {how}") from None
     library.espeak_TextToPhonemes.restype = ctypes.c_char_p
     library.espeak_TextToPhonemes.argtypes = [ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int]
     library.espeak_Synth.argtypes = [
