@@ -86,15 +86,16 @@ def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
 
-def in_parallel(engine: Engine, texts: Sequence[str], frames: int = 0, *, batch: int = 1, workers: int = 1) -> list[np.ndarray]:
-    """As `waves`, by several workers at once, each with its share of PyTorch's threads."""
+def in_parallel(engines: Sequence[Engine], texts: Sequence[str], frames: int = 0, *, batch: int = 1) -> list[np.ndarray]:
+    """As `waves`, by several engines of one voice at once, each with its share of the texts and of PyTorch's threads."""
+    workers = len(engines)
     if workers == 1 or len(texts) < 2:
-        return waves(engine, texts, frames, batch=batch)
+        return waves(engines[0], texts, frames, batch=batch)
     before, size = torch.get_num_threads(), -(-len(texts) // workers)
     shares = [texts[start : start + size] for start in range(0, len(texts), size)]
     try:
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(max(1, before // workers),)) as pool:
-            found = list(pool.map(lambda share: waves(engine, share, frames, batch=batch), shares))
+            found = list(pool.map(lambda engine, share: waves(engine, share, frames, batch=batch), engines, shares))
     finally:
         torch.set_num_threads(before)  # also what threads to come will start from
     return [wave for share in found for wave in share]

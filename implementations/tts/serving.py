@@ -26,8 +26,13 @@ Make = Callable[[Voice, "Lexicon", "Settings"], "Engine"]
 
 @contextmanager
 def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], streamed: bool, library: str, name: str) -> Iterator[Run]:
-    """Gives `run`; models are made when a voice is first asked for, or with cache=False in every call; their library is imported here."""
+    """Gives `run`; models are made when a voice is first asked for, or with cache=False in every call; their library is imported here.
+
+    More than one worker are as many engines, which share the threads.
+    """
     importlib.import_module(library)
+    import torch
+
     from implementations.tts.text.lexicon import best
 
     if settings.precision not in (None, *precisions):
@@ -37,7 +42,8 @@ def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], streame
     if settings.mode not in (None, "full", "lightweight"):
         raise ValueError(f"tts.{name}: mode: expected full or lightweight, found {settings.mode!r}")
     lexicon = best()
-    engines: dict[str, Engine] = {}
+    engines: dict[str, list[Engine]] = {}
+    workers = settings.workers or 1
 
     def run(inputs: Inputs) -> Outputs | Iterator[Outputs]:
         texts, voice, frames = check_inputs(inputs)
@@ -46,9 +52,11 @@ def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], streame
             engines.clear()
             forget()
         if voice not in engines:
-            engines[voice] = make(at_rate(voice, settings.sample_rate), lexicon, settings)
-        speak = _streamed if streamed else _whole
-        return speak(engines[voice], texts, frames, settings)
+            own = settings if workers == 1 else settings.merged({"threads": max(1, torch.get_num_threads() // workers)})
+            engines[voice] = [make(at_rate(voice, settings.sample_rate), lexicon, own) for _ in range(workers)]
+        if streamed:
+            return _streamed(engines[voice][0], texts, frames, settings)
+        return _whole(engines[voice], texts, frames, settings)
 
     with threads(settings.threads):
         yield run
@@ -72,12 +80,12 @@ def forget() -> None:
     random_weights.cache_clear()
 
 
-def _whole(engine: Engine, texts: tuple[str, ...], frames: int, settings: Settings) -> Outputs:
+def _whole(engines: list[Engine], texts: tuple[str, ...], frames: int, settings: Settings) -> Outputs:
     from implementations.tts.chain import in_parallel, rounded
 
-    found = in_parallel(engine, texts, frames, batch=settings.batch or 1, workers=settings.workers or 1)
+    found = in_parallel(engines, texts, frames, batch=settings.batch or 1)
     wave = np.concatenate([*found, np.empty(0, np.float32)])
-    return {"wave": rounded(wave, settings.bit_depth), **_about(engine, list(map(len, found)))}
+    return {"wave": rounded(wave, settings.bit_depth), **_about(engines[0], list(map(len, found)))}
 
 
 def _streamed(engine: Engine, texts: tuple[str, ...], frames: int, settings: Settings) -> Iterator[Outputs]:

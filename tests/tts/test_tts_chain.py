@@ -65,7 +65,7 @@ def test_batches_and_workers_say_the_same(engine):
     texts = [text_of(5, seed) for seed in range(5)] + ["", "Hello."]
     alone = waves(engine, texts, 40)
     assert [len(wave) for wave in alone] == [40 * 256] * 5 + [0, 40 * 256]
-    for found in (waves(engine, texts, 40, batch=4), in_parallel(engine, texts, 40, batch=2, workers=3)):
+    for found in (waves(engine, texts, 40, batch=4), in_parallel([engine] * 3, texts, 40, batch=2)):
         for one, other in zip(alone, found, strict=True):
             np.testing.assert_allclose(one, other, atol=1e-5)
     assert torch.get_num_threads() == 1
