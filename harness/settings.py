@@ -27,7 +27,7 @@ class Settings:
     """What is turned for one run; None leaves the implementation's own default.
 
     threads, workers, batch, steps: counts >= 1. affinity: CPU numbers. audio_buffer: samples. sample_rate: Hz.
-    hop: samples. longest_audio: seconds. cache: keep windows, models, ... between calls.
+    hop: samples. longest_audio: seconds. cache: keep windows, models, ... between calls. pool: keep the buffers that a call works in.
     """
 
     threads: int | None = None
@@ -43,6 +43,7 @@ class Settings:
     batch: int | None = None
     workers: int | None = None
     cache: bool | None = None
+    pool: bool | None = None
     longest_audio: float | None = None
 
     def __post_init__(self) -> None:
@@ -130,6 +131,7 @@ _RULES: dict[str, tuple[type, str, Any]] = {
     "batch": (int, "a whole number from 1 to 65536", lambda v: 1 <= v <= 65536),
     "workers": (int, "a whole number from 1 to 1024", lambda v: 1 <= v <= 1024),
     "cache": (bool, "true or false", lambda v: True),
+    "pool": (bool, "true or false", lambda v: True),
     "longest_audio": (float, "seconds, a number above 0", lambda v: 0 < v < 1e7),
 }
 

@@ -148,6 +148,7 @@ COMPONENT = Component(
         Effect("sample_rate", (22050, 48000), "sentence-5s", "output"),
         Effect("bit_depth", (16, 8), "quick", "output"),
         Effect("cache", (True, False), "quick", "time"),
+        Effect("pool", (True, False), "quick", "time"),
         Effect("batch", (1, 16), "sixteen-1.5s", "bytes"),
         Effect("workers", (1, 2), "sixteen-1.5s", "processes"),
         Effect("audio_buffer", (256, 65536), "quick", "time"),

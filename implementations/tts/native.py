@@ -31,7 +31,7 @@ INT8 = Variant(
 )
 
 
-def _make(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
+def make(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
     from implementations.tts.acoustic.planar import planar
     from implementations.tts.acoustic.quantized import quantized
     from implementations.tts.acoustic.serving import model_of
@@ -42,7 +42,11 @@ def _make(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
     precision = settings.precision or ("int16" if settings.mode == "lightweight" else "float32")
     model = model_of(voice.configuration)
     vocoder = Vocoder(
-        voice.shape, weights_of(voice.vocoder), precision="int16" if precision == "int8" else precision, threads=settings.threads
+        voice.shape,
+        weights_of(voice.vocoder),
+        precision="int16" if precision == "int8" else precision,
+        threads=settings.threads,
+        pool=settings.pool is not False,
     )
 
     def vocode(mels: np.ndarray) -> np.ndarray:
@@ -57,7 +61,7 @@ _VNNI = replace(_NATIVE, cpu_flags=("avx512_vnni",))
 IMPLEMENTATION = implementation(
     "native",
     "optimized",
-    _make,
+    make,
     precisions=("float32", "int16"),
     requires=_NATIVE,
     light=True,
@@ -68,7 +72,7 @@ IMPLEMENTATION = implementation(
 STREAMING = implementation(
     "native_streaming",
     "optimized",
-    _make,
+    make,
     precisions=("float32", "int16"),
     streamed=True,
     requires=_NATIVE,
@@ -79,7 +83,7 @@ STREAMING = implementation(
 QUANTIZED = implementation(
     "quantized",
     "optimized",
-    _make,
+    make,
     precisions=("int8",),
     requires=_VNNI,
     batches=False,
@@ -90,7 +94,7 @@ QUANTIZED = implementation(
 QUANTIZED_STREAMING = implementation(
     "quantized_streaming",
     "optimized",
-    _make,
+    make,
     precisions=("int8",),
     streamed=True,
     requires=_VNNI,

@@ -121,8 +121,10 @@ def implementation(
     """precisions: that it can compute in, the default first. light: it has a lightweight mode. batches: it vocodes several sentences at
     once, and not one after the other.
     """
+    # Where a sentence is vocoded at once, the buffers of that one time are lost among all else.
+    pool = ("pool",) if requires.native and streamed else ()
     whole = ("batch", "workers") if batches else ("workers",)
-    own = (*(("precision",) if precisions != ("float32",) else ()), *(("audio_buffer",) if streamed else whole))
+    own = (*(("precision",) if precisions != ("float32",) else ()), *(("audio_buffer", *pool) if streamed else whole))
     return Implementation(
         component="tts",
         name=name,

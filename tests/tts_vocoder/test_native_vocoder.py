@@ -72,6 +72,13 @@ def test_many_tiles_and_any_number_of_threads(precision):
         assert np.array_equal(one, Vocoder(shape, random_weights(shape), precision=precision, threads=threads)(mel))
 
 
+def test_without_a_pool_every_call_says_the_same():
+    shape = SHAPES["v3"]
+    kept, given_back = (Vocoder(shape, weights("v3"), pool=pool) for pool in (True, False))
+    for frames in (300, 20, 300):
+        assert np.array_equal(kept(noise(frames)), given_back(noise(frames)))
+
+
 @pytest.mark.parametrize("precision", DECIBELS)
 def test_streamed_is_one_shot(precision):
     shape = SHAPES["v1"]

@@ -134,6 +134,7 @@ COMPONENT = Component(
     effects=(
         *(Effect("precision", ("float32", precision), "quick", "output") for precision in ("bfloat16", "float16", "int16", "int8")),
         Effect("threads", (1, 2), "sentence-5s-v2", "processes"),
+        Effect("pool", (True, False), "quick", "time"),
     ),
     description="HiFi-GAN V1, V2, V3 and V1 at 48 kHz: mel spectrogram to wave",
 )

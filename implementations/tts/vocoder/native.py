@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterator
 from importlib import import_module
@@ -38,11 +39,19 @@ class Vocoder:
 
     precision: "float32", or "int16": products of 16-bit integers, exact sums of 32 bits, all else float32. level: "avx512_vnni",
     "avx512", "avx2", "neon" or "baseline", the fastest by default. threads: as many as there are CPUs by default; the result does not
-    depend on them. Calls from several threads take turns.
+    depend on them. pool: keep the buffers that a call works in for the next one; else the system has them back after each call. Calls from
+    several threads take turns.
     """
 
     def __init__(
-        self, shape: Shape, weights: Weights, *, precision: str = "float32", threads: int | None = None, level: str = "auto"
+        self,
+        shape: Shape,
+        weights: Weights,
+        *,
+        precision: str = "float32",
+        threads: int | None = None,
+        level: str = "auto",
+        pool: bool = True,
     ) -> None:
         if precision not in ("float32", "int16"):
             raise ValueError(f"tts_vocoder.native: precision: expected float32 or int16, found {precision!r}")
@@ -57,7 +66,7 @@ class Vocoder:
             level=level,
         )
         self.shape, self.precision, self.level = shape, precision, str(self._native.level)
-        self.threads = threads or _cpus()
+        self.threads, self.pool = threads or _cpus(), pool
         self.weight_bytes = int(self._native.weight_bytes)
         """What the packed weights take, with their scales and biases."""
 
@@ -68,6 +77,9 @@ class Vocoder:
             return np.concatenate([self(mel[part.mel])[part.wave] for part in chunks(len(mel), self.shape, first=LONG, longest=LONG)])
         wave = np.empty(len(mel) * self.shape.hop, np.float32)
         self._native.run(mel, wave, self.threads)
+        if not self.pool:
+            self._native.release()
+            _trim()
         return wave
 
     def stream(self, mel: np.ndarray) -> Iterator[np.ndarray]:
@@ -89,12 +101,20 @@ def _order(shape: Shape) -> list[str]:
     return [*names, "conv_post"]
 
 
+def _trim() -> None:
+    """glibc keeps what is freed; have it given back as well."""
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
+
+
 def _cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _made(shape: Shape, weights: Weights, settings: Settings) -> Vocoder:
-    return Vocoder(shape, weights, precision=settings.precision or "float32", threads=settings.threads)
+    return Vocoder(
+        shape, weights, precision=settings.precision or "float32", threads=settings.threads, pool=settings.pool is not False
+    )
 
 
 def _streamed(shape: Shape, weights: Weights, settings: Settings) -> Vocode:
@@ -108,6 +128,7 @@ IMPLEMENTATION = implementation(
     precisions=("float32", "int16"),
     requires=Requires(packages=("torch",), native="implementations.tts.vocoder._native"),
     variants=(INT16,),
+    settings=("pool",),
     description="C++ with minimal filtering, tiles of time through whole stages, run-time dispatch",
 )
 STREAMING = implementation(
@@ -117,5 +138,6 @@ STREAMING = implementation(
     precisions=("float32", "int16"),
     requires=Requires(packages=("torch",), native="implementations.tts.vocoder._native"),
     variants=(INT16,),
+    settings=("pool",),
     description="the same in growing chunks, each with the context that makes it exact",
 )

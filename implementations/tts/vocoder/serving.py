@@ -49,13 +49,16 @@ def _load(settings: Settings, *, make: Make, precisions: tuple[str, ...], librar
         yield run
 
 
-def implementation(name: str, role: Role, make: Make, *, precisions: tuple[str, ...] = ("float32",), **options: Any) -> Implementation:
-    """precisions: that it can compute in, the default first; each but that is expected to have a variant."""
+def implementation(
+    name: str, role: Role, make: Make, *, precisions: tuple[str, ...] = ("float32",), settings: tuple[str, ...] = (), **options: Any
+) -> Implementation:
+    """precisions: that it can compute in, the default first; each but that is expected to have a variant. settings: that it honours beside
+    precision and threads."""
     return Implementation(
         component="tts_vocoder",
         name=name,
         role=role,
         load=partial(_load, make=make, precisions=precisions, library=options.get("requires", Requires()).native, name=name),
-        settings=("threads", "precision") if len(precisions) > 1 else ("threads",),
+        settings=("threads", *(("precision",) if len(precisions) > 1 else ()), *settings),
         **options,
     )

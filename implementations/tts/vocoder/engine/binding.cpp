@@ -147,6 +147,7 @@ NB_MODULE(_native, m) {
             },
             nb::arg("layers"), nb::arg("rates"), nb::arg("pairs"), nb::arg("dilations"), nb::arg("integer"), nb::arg("level"))
         .def("run", &vocoder::run, nb::arg("mel"), nb::arg("wave"), nb::arg("threads"), "Fills `wave` (frames * hop,) from `mel` (frames, mels).")
+        .def("release", &vocoder::Vocoder::release, nb::call_guard<nb::gil_scoped_release>(), "Gives back the buffers that calls work in.")
         .def_prop_ro("weight_bytes", [](const vocoder::Vocoder& self) { return self.generator().bytes; })
         .def_prop_ro("level", [](const vocoder::Vocoder& self) { return std::string(self.generator().level->name); });
 }

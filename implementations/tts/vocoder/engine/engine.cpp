@@ -71,6 +71,13 @@ void Vocoder::run(const float* mel, int64_t frames, float* wave, int threads) {
     }
 }
 
+void Vocoder::release() {
+    const std::lock_guard<std::mutex> lock(turn_);
+    arenas_.clear();
+    mel_ = {};
+    for (auto& rows : rows_) rows = {};
+}
+
 // All tiles of a stage; those of the last one to the wave.
 void Vocoder::stage(const Stage& stage, const Rows& in, const Rows& out, float* wave) {
     const int64_t longest = std::max<int64_t>(kTileFloats / stage.channels, 2 * stage.reach);

@@ -52,6 +52,8 @@ class Vocoder {
 
     // mel (frames, mels) -> wave (frames * hop,). The result does not depend on the number of threads.
     void run(const float* mel, int64_t frames, float* wave, int threads);
+    // Gives back the buffers that calls work in, which are kept otherwise; the next call takes new ones.
+    void release();
     const Generator& generator() const { return generator_; }
 
   private:
