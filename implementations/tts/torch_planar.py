@@ -37,7 +37,7 @@ def engine(model: FastSpeech2, vocoder: Generator, lexicon: Lexicon, *, precisio
     return Engine(model.configuration, vocoder.shape, planar_acoustic(model, precision), vocode, lexicon)
 
 
-def _make(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
+def make(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
     from implementations.tts.acoustic.serving import model_of
     from implementations.tts.vocoder.hifigan import generator, weights_of
 
@@ -48,7 +48,7 @@ def _make(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
 IMPLEMENTATION = implementation(
     "torch_planar",
     "optimized",
-    _make,
+    make,
     precisions=("float32", "bfloat16", "float16"),
     variants=(BFLOAT16, FLOAT16),
     description="PyTorch, norms folded, channels last",
@@ -56,7 +56,7 @@ IMPLEMENTATION = implementation(
 STREAMING = implementation(
     "torch_streaming",
     "optimized",
-    _make,
+    make,
     precisions=("float32", "bfloat16", "float16"),
     streamed=True,
     variants=(BFLOAT16, FLOAT16),
