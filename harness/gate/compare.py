@@ -138,11 +138,13 @@ def _clocks(rows: Sequence[Row], records: Mapping[Key, Launches]) -> list[str]:
     names: dict[str, list[str]] = {}
     for row in rows:
         for record in list(records.get(metrics.key(row.planned), {}).get(HEAD, {}).values())[:1]:
-            names.setdefault(record.clock, []).append(f"{row.planned.component}.{row.planned.row}")
+            steady = record.samples.blocks and all(block.steady_seconds for block in record.samples.blocks)
+            names.setdefault("steady" if steady else record.clock, []).append(f"{row.planned.component}.{row.planned.row}")
     return [f"judged on {_WHY[clock]}: {', '.join(dict.fromkeys(of))}" for clock, of in names.items() if clock in _WHY]
 
 
 _WHY = {
+    "steady": "wall time of the fastest nine tenths of each block (short calls: what interrupts a few of them is not theirs)",
     "cpu": "processor time (one thread: waiting for a busy machine does not count)",
     "wall": "wall time (several threads or processes: processor time does not show how well they overlap)",
 }
