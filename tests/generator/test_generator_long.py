@@ -46,6 +46,55 @@ def test_memory_at_real_width_is_what_was_counted():
     assert held == pytest.approx(counted, rel=0.05)
 
 
+def test_a_hundred_generations_of_random_lengths():
+    """At the size of the goldens, through generator and codec, upstream's edges among the lengths: under a segment, and 26 frames over one.
+
+    As many frames as were asked for, codes that are codes, finite samples of that length, the same again by seed, no leak.
+    """
+    from harness.settings import Settings
+    from implementations.codec import model as codec
+    from implementations.codec.configuration import FLAVOURS as CODECS
+    from implementations.codec.song import noise_of, song
+    from implementations.codec.torch_packed import kernels
+    from implementations.generator.component import request_of
+    from implementations.generator.component import song as case
+    from implementations.generator.flavours import FLAVOURS
+    from implementations.generator.generation import generate
+    from implementations.generator.torch_rows import open_native
+
+    model, sizes, ready = open_native(FLAVOURS["tiny"], Settings(threads=1)), CODECS["tiny"], kernels(codec.load("tiny"))
+
+    def made(frames, seed):
+        inputs = {**case("", "tiny", text=8, frames=frames, top_k=50).make(seed), "temperature": 1.0}
+        codes = np.stack([frame.codes for frame in generate(model, request_of(inputs)[1])])
+        entries = np.minimum(codes, sizes.codebook_size - 1).astype(np.int64)
+
+        def flow(codes, noise, context):
+            return ready.flow(codes, noise, context, 2, 1.25)
+
+        parts = song([entries], lambda number: noise_of(seed, number, sizes, 93), flow, ready.decode, sizes, length=93)
+        return codes, np.concatenate([samples for _, samples in parts])
+
+    random, resident = np.random.default_rng(0), []
+    lengths = [1, 92, 93, 94, 106, 119, *random.integers(1, 80, 94)]
+    for seed, frames in enumerate(lengths):
+        codes, samples = made(int(frames), seed)
+        assert codes.shape == (frames, 8)
+        assert (codes >= 0).all()
+        assert (codes < FLAVOURS["tiny"].vocabulary).all()
+        assert samples.shape == (frames * sizes.samples_per_frame, 2)
+        assert np.isfinite(samples).all()
+        if seed % 10 == 0:
+            again = made(int(frames), seed)
+            assert np.array_equal(again[0], codes)
+            assert np.array_equal(again[1], samples)
+            assert frames < 3 or not np.array_equal(made(int(frames), seed + 1000)[0], codes)
+        gc.collect()
+        resident.append(psutil.Process().memory_info().rss)
+    slope = np.polyfit(np.arange(50), resident[50:], 1)[0]
+    assert slope < 1e5, f"{slope / 1e3:.0f} kB more with every song"
+
+
 def test_a_hundred_songs(tmp_path):
     """Random lengths, those at which upstream loses sound or divides by zero among them: right length, finite, no leak, the same again."""
     from implementations.generator.__main__ import main
