@@ -59,7 +59,8 @@ def about(weights: Mapping[str, Weights], where: Path) -> list[str]:
     for name, score in accuracies(weights).items():
         count = sum(model.parameters() for model in members(name))
         lines.append(f"  {name}: {count:,} parameters, {4 * count / 1e6:.2f} MB in float32; right on procedural music: {score}")
-    lines.append("  rows with model_size=small: the students that come with the package, for comparison")
+    if len(weights) == len(MODELS):
+        lines.append("  rows with model_size=medium, small: half pruned networks and students that come with the package, for comparison")
     if missing := [name for name in MODELS if name not in weights]:
         lines.append(f"  no weights of {', '.join(missing)}, so the chain is not measured")
     return lines

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,6 +57,11 @@ _PRECISIONS = {
 }  # fmt: skip
 
 
+_SMALLER = {"medium": "half of the weights are zero", "small": "students of the documented networks, with an eighth of their weights"}
+_SMALLER_DROP = 0.02
+"""Of the share of right answers: a smaller size may lose so much to the documented networks."""
+
+
 def members(component: str) -> tuple[Model, ...]:
     """The models that a component runs: one, or all five."""
     return tuple(MODELS.values()) if component == PIPELINE else (MODELS[component],)
@@ -87,6 +92,42 @@ def precision_variant(component: str, precision: str) -> Variant:
         for model, output in output_names(component).items()
     }
     return Variant({"precision": precision}, approximate)
+
+
+def size_variant(component: str, size: str) -> Variant:
+    """The row of a smaller size ("medium", "small"): as exact as any beside its own reference, and nearly as good at its task as the
+    documented networks are."""
+    approximate = {
+        output: Approximate(
+            Metric("max_abs_difference", at_most=exact_bound(component, model)), _SMALLER[size], also=(drop_of_size(component, model),)
+        )
+        for model, output in output_names(component).items()
+    }
+    return Variant({"model_size": size}, approximate)
+
+
+def drop_of_size(component: str, model: str, at_most: float = _SMALLER_DROP) -> Metric:
+    """The share of right answers that a candidate has less than the documented network as shipped, where the inputs have labels."""
+
+    def drop(_: np.ndarray, candidate: np.ndarray, inputs: Inputs) -> float | None:
+        if "labels" not in inputs:
+            return None
+        documented, labels = _documented(component, inputs["features"].tobytes())[model], inputs["labels"][model]
+        return data.accuracy(model, documented, labels) - data.accuracy(model, candidate, labels)
+
+    return Metric("accuracy_drop", at_most=at_most, function=drop, of_inputs=True)
+
+
+@lru_cache(maxsize=8)
+def _documented(component: str, features: bytes) -> Mapping[str, np.ndarray]:
+    """What the documented networks make of features (frames, inputs) float32, each frame on its own; output by model."""
+    from implementations.small_models import checkpoints
+    from implementations.small_models.reference import run_model
+    from implementations.small_models.serving import outputs_of
+
+    served = checkpoints.served(*checkpoints.SIZES["large"])
+    stages = {model.name: partial(run_model, *served[model.name]) for model in members(component)}
+    return outputs_of(np.frombuffer(features, np.float32).reshape(-1, members(component)[0].inputs), False, stages)
 
 
 def accuracy_drop(model: str, at_most: float = _ACCURACY_DROP) -> Metric:
@@ -193,10 +234,11 @@ def _work(component: str, inputs: Inputs) -> Work:
     frames, stateful = len(inputs["features"]), bool(inputs["stateful"]) and len(inputs["features"]) > 1
     models = members(component)
     live = sum(live_parameters(model, stateful) for model in models)
-    hidden = sum(4 * layer.outputs**2 for model in models for layer in model.layers if isinstance(layer, LSTM)) if stateful else 0
-    weights = 4.0 * (live + hidden * (frames - 1))
+    hidden = [4 * layer.outputs**2 for model in models for layer in model.layers if isinstance(layer, LSTM)] if stateful else []
+    weights = 4.0 * (live + sum(hidden) * (frames - 1))
     values = inputs["features"].nbytes + 4 * frames * sum(model.outputs for model in models)
-    return Work(operations=2.0 * live * frames, bytes=weights + values, weight_bytes=weights)
+    repeated = 4.0 * max(hidden) if hidden else None
+    return Work(operations=2.0 * live * frames, bytes=weights + values, weight_bytes=weights, repeated_bytes=repeated)
 
 
 def _strategy(component: str) -> SearchStrategy[Inputs]:

@@ -15,6 +15,7 @@ from harness.component import Requires
 from implementations.small_models.checkpoints import Served
 from implementations.small_models.models import Model
 from implementations.small_models.packed import Pieces, pack
+from implementations.small_models.realtime import NATIVE
 from implementations.small_models.realtime.engine import realtime
 from implementations.small_models.serving import Compute, implementations
 from implementations.small_models.weights import Weights
@@ -22,8 +23,10 @@ from implementations.small_models.weights import Weights
 if TYPE_CHECKING:
     from harness.settings import Settings
 
-FRAMES_PER_PASS = 64
+FRAMES_PER_PASS = 128
 """Where many frames come at once: the weights of a layer are read once for these."""
+
+MOST_THREADS = 64
 
 HEADER = Path(__file__).parent / "engine" / "small_models.h"
 EXAMPLE = HEADER.with_name("example.c")
@@ -36,7 +39,8 @@ class Engine:
     row; inputs of each layer in 8 bits too, with a range of their own per frame). Sums, biases, activations and state are float32 at
     every precision (sums of int8 are exact).
     stateful: LSTMs go on from the last frame; otherwise each frame is one step from the zero state, for which recurrent weights and
-    forget gates are not even loaded. level: "avx512_bf16", ..., "baseline", the fastest by default. batch: frames per pass.
+    forget gates are not even loaded. level: "avx512_vnni", ..., "baseline", the fastest by default. batch: frames per pass.
+    threads: share the frames of a pass, and the steps of a sequence within it; a single frame is computed by the caller's alone.
     """
 
     def __init__(
@@ -48,11 +52,12 @@ class Engine:
         stateful: bool = False,
         level: str = "auto",
         batch: int = 1,
+        threads: int = 1,
         wiring: Mapping[str, Pieces] | None = None,
     ) -> None:
         packed = pack(models, weights, precision=precision, stateful=stateful, wiring=wiring)
         native = import_module("implementations.small_models._native")
-        self._native: Any = native.Engine(packed, stateful=stateful, batch=batch, level=level)
+        self._native: Any = native.Engine(packed, stateful=stateful, batch=batch, threads=threads, level=level)
         self._run = self._native.run
         self.features, self.outputs = self._native.features, self._native.outputs
         stops = np.cumsum([model.outputs for model in models.values()]).tolist()
@@ -73,6 +78,10 @@ class Engine:
     def reset(self) -> None:
         """All state to zero."""
         self._native.reset()
+
+    def read(self, passes: int) -> None:
+        """Read what so many passes read, and compute nothing: the least time that they can take."""
+        self._native.read(passes)
 
     def enable(self, model: str, on: bool = True) -> None:
         """Switch a model on or off: off, its outputs are zeros, also for the models it feeds, and its state is kept."""
@@ -106,8 +115,9 @@ def _open(served: Mapping[str, Served], settings: Settings) -> Iterator[tuple[Co
     models = {name: model for name, (model, _) in served.items()}
     weights = {name: weights for name, (_, weights) in served.items()}
     batches = (1, min(settings.batch or FRAMES_PER_PASS, 4096))
+    precision, threads = settings.precision or "float32", min(settings.threads or 1, MOST_THREADS)
     engines = {
-        (stateful, many): Engine(models, weights, precision=settings.precision or "float32", stateful=stateful, batch=batches[many])
+        (stateful, many): Engine(models, weights, precision=precision, stateful=stateful, batch=batches[many], threads=threads)
         for stateful in (False, True)
         for many in (False, True)
     }
@@ -127,7 +137,8 @@ EMOTION, MELODY, HARMONY, DYNAMICS, GROOVE, CHAIN = implementations(
     "optimized",
     _open,
     precisions=("int24", "bfloat16", "float16", "int8"),
-    requires=Requires(native="implementations.small_models._native"),
+    settings=("batch", "threads"),
+    requires=Requires(native="implementations.small_models._native", realtime=NATIVE),
     description="C++ with packed weights in one arena, the chain in one call, run-time dispatch",
 )
 CHAIN = replace(CHAIN, realtime=realtime)

@@ -133,5 +133,5 @@ def _open(served: Mapping[str, Served], settings: Settings) -> Iterator[tuple[Co
 
 
 EMOTION, MELODY, HARMONY, DYNAMICS, GROOVE, CHAIN = implementations(
-    "numpy_packed", "optimized", _open, small=True, description="NumPy in float32, weights transposed once, live gates only"
+    "numpy_packed", "optimized", _open, sizes=("medium", "small"), description="NumPy in float32, weights transposed once, live gates only"
 )

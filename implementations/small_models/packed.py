@@ -14,7 +14,10 @@ from implementations.small_models.weights import Weights, checked
 
 PRECISIONS = {"float32": 0, "bfloat16": 1, "float16": 2, "int8": 3, "int24": 4}
 ACTIVATIONS = {"tanh": 0, "relu": 1, "sigmoid": 2, "softmax": 3}
-MAGIC, VERSION, FEATURES = b"SMALLMDL", 1, "features"
+MAGIC, VERSION, FEATURES = b"SMALLMDL", 2, "features"
+
+_LEAST_ODD = 0x2000
+"""2^-63 in bfloat16: what stands for a zero that has other bits below it. As they are these would be a denormal, which costs a trap."""
 
 Pieces = tuple[tuple[str, int, int], ...]
 """(source, first, count) each: `count` numbers from `first` on of the features, or of an earlier model's output."""
@@ -116,7 +119,8 @@ def _blocks(model: Model, weights: Weights, precision: str, stateful: bool) -> I
 def rounded(matrix: np.ndarray, precision: str) -> Rows:
     """A float32 matrix (rows, columns) to nearest in `precision`; int8: symmetric, -127 to 127, one scale per row.
 
-    int24: float32, of which the engine makes 24 bits when it fills its arena.
+    int24: float32, of which the engine makes 24 bits when it fills its arena. bfloat16: the bits of an even column lie below those of the
+    odd one behind it, and count as its own: it is rounded so that with them it is the nearest, no further off than without them.
     """
     if precision in ("float32", "int24"):
         return Rows(np.ascontiguousarray(matrix, "<f4"))
@@ -127,8 +131,12 @@ def rounded(matrix: np.ndarray, precision: str) -> Rows:
             raise ValueError(f"float16 holds numbers up to 65504, found {np.abs(matrix).max()}; use bfloat16")
         return Rows(halves)
     if precision == "bfloat16":
-        bits = np.ascontiguousarray(matrix, "<f4").view("<u4")
-        return Rows(((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2"))  # half to even
+        bits = np.ascontiguousarray(matrix, "<f4").view("<u4").astype(np.int64)
+        halves = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16  # half to even
+        odd, below = bits[:, 1::2], halves[:, 0 : matrix.shape[1] // 2 * 2 : 2]
+        nearest = ((odd & 0x7FFFFFFF) - below + 0x8000) >> 16
+        halves[:, 1::2] = np.where(below > 0, np.maximum(nearest, _LEAST_ODD), nearest) | (odd >> 16 & 0x8000)
+        return Rows(halves.astype("<u2"))
     scales = np.abs(matrix).max(axis=1) / 127
     scales[scales == 0] = 1
     return Rows(np.rint(matrix / scales[:, None]).astype(np.int8), scales.astype("<f4"))
@@ -139,5 +147,7 @@ def restored(rows: Rows, precision: str) -> np.ndarray:
     if rows.scales is not None:
         return np.asarray(rows.elements.astype(np.float32) * rows.scales[:, None])
     if precision == "bfloat16":
-        return np.asarray((rows.elements.astype("<u4") << 16).view("<f4"))
+        bits = rows.elements.astype("<u4") << 16
+        bits[:, 1::2] |= rows.elements[:, 0 : bits.shape[1] // 2 * 2 : 2]
+        return np.asarray(bits.view("<f4"))
     return np.asarray(rows.elements.astype(np.float32))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.component import Implementation, Inputs, Loaded, Outputs, Role, Variant
+from harness.component import Implementation, Inputs, Loaded, Outputs, Role
 from implementations.small_models import checkpoints
 from implementations.small_models.checkpoints import Served
-from implementations.small_models.component import COMPONENTS, check_inputs, output_names, precision_variant
+from implementations.small_models.component import COMPONENTS, PIPELINE, check_inputs, output_names, precision_variant, size_variant
 from implementations.small_models.models import Array, chain
 
 if TYPE_CHECKING:
@@ -74,15 +74,14 @@ def implementations(
     *,
     precisions: tuple[str, ...] = (),
     settings: tuple[str, ...] = ("batch",),
-    small: bool = False,
+    sizes: tuple[str, ...] = (),
     **options: Any,
 ) -> list[Implementation]:
     """One Implementation of each component, in the order of `COMPONENTS`.
 
-    precisions: those it has beside float32; each is a row of its own. small: so are the students; all serve them when they are asked to.
+    precisions: those it has beside float32; each is a row of its own. sizes: so is the chain of each of these; all serve every size.
     """
     honoured = ("model_size", *(("precision",) if precisions else ()), *settings)
-    sizes = (Variant({"model_size": "small"}),) if small else ()
     return [
         Implementation(
             component=component,
@@ -90,7 +89,10 @@ def implementations(
             role=role,
             load=partial(load, component=component, name=name, open_=open_, precisions=("float32", *precisions)),
             settings=honoured,
-            variants=(*(precision_variant(component, precision) for precision in precisions), *sizes),
+            variants=(
+                *(precision_variant(component, precision) for precision in precisions),
+                *(size_variant(component, size) for size in sizes if component == PIPELINE),
+            ),
             **options,
         )
         for component in COMPONENTS

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from engine_cases import ODD, WEIGHTS
 
+from implementations.small_models import bandwidth
 from implementations.small_models.models import MODELS
 from implementations.small_models.packed import CHAIN, pack, restored, rounded
 from implementations.small_models.weights import BadWeights, random_weights
@@ -129,3 +130,24 @@ def test_int8_rows_use_their_whole_range_and_keep_zeros():
     rows = rounded(matrix, "int8")
     assert (np.abs(rows.elements).max(axis=1) == [127 if row.any() else 0 for row in matrix]).all()
     assert np.abs(restored(rows, "int8") - matrix).max() <= np.abs(matrix).max() / 253
+
+
+def test_a_bfloat16_is_off_by_half_a_step_at_most_whatever_lies_below_it():
+    matrix = np.random.default_rng(3).normal(size=(40, 33)).astype(np.float32)
+    matrix[matrix < -1] = 0
+    rows = rounded(matrix, "bfloat16")
+    found, step = restored(rows, "bfloat16"), np.exp2(np.floor(np.log2(np.abs(np.where(matrix == 0, 1, matrix)))) - 7)
+    assert (np.abs(found - matrix) <= 0.5001 * step).all()
+    words = found[:, 1::2][matrix[:, 1::2] == 0]
+    assert words.size
+    assert ((words == 0) | (np.abs(words) >= 2.0**-63)).all(), "a denormal costs a trap"
+
+
+def test_the_table_of_the_limit_has_a_line_as_soon_as_it_is_measured():
+    lines = bandwidth.table(bandwidth.measure(precision, False, rounds=3) for precision in ("bfloat16", "int8"))
+    assert next(lines).split()[-1] == "share"
+    first = next(lines).split()
+    assert first[:2] == ["bfloat16", "stateless"]
+    assert 1.0 < float(first[3]) / 723.376 / 2 < 1.1
+    assert all(float(number) > 0 for number in first[4:8])
+    assert next(lines).split()[0] == "int8"

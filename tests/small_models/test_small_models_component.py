@@ -10,17 +10,21 @@ from hypothesis import given, settings
 from harness import targets
 from harness.component import Approximate
 from harness.registry import discover
+from harness.settings import Settings
 from implementations.small_models import component
 from implementations.small_models.component import (
     COMPONENTS,
     PIPELINE,
     accuracy_drop,
     check_inputs,
+    exact_bound,
     live_parameters,
     members,
     precision_variant,
+    size_variant,
 )
 from implementations.small_models.models import EMOTION_RECOGNIZER, HARMONY_PREDICTOR, MODELS
+from implementations.small_models.numpy_packed import CHAIN
 
 PROFILES = ("any", "x86-64-avx2", "x86-64-avx512", "arm64-neon", "apple-silicon")
 ALL = pytest.mark.parametrize("name", COMPONENTS)
@@ -101,6 +105,9 @@ def test_work_counts_weights_once_and_recurrent_ones_once_per_frame():
     emotion = COMPONENTS["emotion_recognizer"]
     sequence = emotion.work(emotion.case("sequence-1s").make(0))
     assert sequence.weight_bytes == 4 * (live_parameters(EMOTION_RECOGNIZER, True) + 99 * 4 * 128**2)
+    assert sequence.repeated_bytes == 4 * 4 * 128**2
+    assert sequence.at("int8").repeated_bytes == 4 * 128**2
+    assert one.repeated_bytes is None
     narrow = one.at("int8")
     assert narrow.weight_bytes == one.weight_bytes / 4
     assert narrow.bytes == one.bytes - 0.75 * one.weight_bytes
@@ -115,6 +122,20 @@ def test_an_approximation_is_held_to_noise_and_to_the_task(name, precision):
         assert isinstance(parity, Approximate)
         assert [metric.name for metric in parity.also] == ["snr_db", "accuracy_drop"]
         assert parity.also[1].at_most == 0.005
+
+
+def test_a_smaller_size_is_held_to_its_own_reference_and_to_the_task_of_the_documented_networks():
+    inputs = COMPONENTS[PIPELINE].case("offline-1024").make(0)
+    inputs = {**inputs, "features": inputs["features"][:256], "labels": {name: of[:256] for name, of in inputs["labels"].items()}}
+    for size in ("medium", "small"):
+        parity = size_variant(PIPELINE, size).parity["harmony_predictor"]
+        assert parity.metric.at_most == exact_bound(PIPELINE, "harmony_predictor")
+        (drop,) = parity.also
+        with CHAIN.load(Settings(model_size=size)) as run:
+            outputs = run(inputs)
+        assert abs(drop.function(None, outputs["harmony_predictor"], inputs)) <= drop.at_most
+        assert drop.function(None, np.roll(outputs["harmony_predictor"], 1, axis=1), inputs) > 0.8
+        assert drop.function(None, outputs["harmony_predictor"], {"features": inputs["features"]}) is None
 
 
 def test_the_accuracy_that_is_lost_needs_labels():

@@ -26,12 +26,12 @@ inline F limit(F low, F high, F x) { return most(low, least(high, x)); }
 
 inline F tanh(F x) {
     const Fraction t = tanh_fraction(x);
-    return limit(same(-1.0f), same(1.0f), t.above / t.below);
+    return limit(same(-1.0f), same(1.0f), quotient(t.above, t.below));
 }
 // 1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2
 inline F sigmoid(F x) {
     const Fraction t = tanh_fraction(x * 0.5f);
-    return limit(same(0.0f), same(1.0f), fma(same(0.5f), t.above / t.below, same(0.5f)));
+    return limit(same(0.0f), same(1.0f), fma(same(0.5f), quotient(t.above, t.below), same(0.5f)));
 }
 inline F relu(F x) { return pick(x < 0.0f, F{}, x); }
 

@@ -66,9 +66,8 @@ class Cursor {
 // What the arena is laid out for.
 struct Target {
     const Level* level;
-    Precision as;  // how weights lie in it
     bool stateful;
-    size_t batch;
+    size_t batch, threads;
 };
 
 // Rows of a panel: vector a, lane l is row `row[a * lanes + l]` of the packed matrices, or -1 where the panel has more rows than there are.
@@ -164,16 +163,16 @@ inline uint8_t* write_panel(uint8_t* to, const PackedLayer& layer, const RowsOfP
 inline uint8_t* write_layer(Cursor& cursor, const PackedLayer& layer, const Packed& packed, const Target& target, size_t& weight_bytes) {
     const bool state = layer.recurrent && target.stateful;
     const auto all = panels(layer, packed.stateful, target.stateful, *target.level);
-    const auto together = static_cast<size_t>(group(target.as)), bytes = static_cast<size_t>(element_bytes(target.as));
+    const auto together = static_cast<size_t>(group(packed.precision)), bytes = static_cast<size_t>(element_bytes(packed.precision));
     const size_t groups = (layer.inputs + together - 1) / together + (state ? (layer.outputs + together - 1) / together : 0);
-    const auto blocks = static_cast<size_t>(constant_blocks(target.as, state ? 2 : 1));
+    const auto blocks = static_cast<size_t>(constant_blocks(packed.precision, state ? 2 : 1));
     size_t size = 0;
     for (const auto& rows : all) size += rows.size() * (blocks * sizeof(float) + groups * together * bytes);
     weight_bytes += size;
     uint8_t* const stream = cursor.take<uint8_t>(size);
     uint8_t* to = stream;
     if (stream)
-        for (const auto& rows : all) to = write_panel(to, layer, rows, state, target.as);
+        for (const auto& rows : all) to = write_panel(to, layer, rows, state, packed.precision);
     return stream;
 }
 
@@ -190,11 +189,13 @@ inline Layout lay_out(Cursor& cursor, const Packed& packed, const Target& target
     const size_t batch = target.batch;
     Layout found;
     const auto padded = [&](size_t width) { return (width + 15) / 16 * 16; };
-    size_t widest = packed.features, state_floats = 0;
+    size_t widest = packed.features, state_floats = 0, widest_gates = 0;
     for (const auto& model : packed.models)
         for (const auto& layer : model.layers) {
             widest = std::max<size_t>({widest, layer.inputs, layer.outputs});
-            if (layer.recurrent && stateful) state_floats += 2 * padded(layer.outputs);
+            if (!layer.recurrent || !stateful) continue;
+            state_floats += 2 * padded(layer.outputs);
+            widest_gates = std::max(widest_gates, 4 * padded(layer.outputs));
         }
     const size_t stride = padded(widest + 1), count = packed.models.size();
     auto* models = cursor.take<Model>(count);
@@ -207,8 +208,10 @@ inline Layout lay_out(Cursor& cursor, const Packed& packed, const Target& target
     found.program.feature_count = static_cast<int32_t>(packed.features);
     for (auto& scratch : found.program.scratch) scratch = cursor.take<float>(batch * stride);
     found.program.staged_stride = static_cast<int64_t>(stride * sizeof(float));
-    found.program.staged = cursor.take<uint8_t>((batch + 1) * stride * sizeof(float));
-    found.program.ranges = cursor.take<float>(2 * (batch + 1));
+    found.program.staged = cursor.take<uint8_t>((batch + target.threads) * stride * sizeof(float));
+    found.program.ranges = cursor.take<float>(2 * (batch + target.threads));
+    if (batch > 1) found.program.begun = cursor.take<float>(batch * widest_gates);
+    found.program.begun_stride = static_cast<int32_t>(widest_gates);
     for (const auto& model : packed.models) found.outputs.push_back(cursor.take<float>(batch * padded(model.outputs())));
     for (size_t m = 0; m < count; ++m) {
         const auto& model = packed.models[m];

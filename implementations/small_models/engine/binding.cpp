@@ -46,21 +46,27 @@ NB_MODULE(_native, m) {
     m.def("levels", &dispatch::levels, "Dispatch levels that can run here, fastest first.");
     nb::class_<Engine>(m, "Engine", "Models of a packed file, prepared for one level.")
         .def("__init__",
-             [](Engine* self, nb::bytes packed, bool stateful, size_t batch, const std::string& level) {
+             [](Engine* self, nb::bytes packed, bool stateful, size_t batch, size_t threads, const std::string& level) {
                  const std::string name = dispatch::choose(level);
-                 const sm_options options{stateful, batch, name.c_str()};
+                 const sm_options options{stateful, batch, name.c_str(), threads};
                  sm_engine* made = nullptr;
                  require(sm_create(packed.c_str(), packed.size(), &options, &made));
                  new (self) Engine;
                  self->owned.reset(made);
              },
-             nb::arg("packed"), nb::kw_only(), nb::arg("stateful"), nb::arg("batch"), nb::arg("level"))
+             nb::arg("packed"), nb::kw_only(), nb::arg("stateful"), nb::arg("batch"), nb::arg("threads") = 1, nb::arg("level"))
         .def("run", &run, nb::arg("features").noconvert(), nb::arg("out").noconvert(), "Fills `out` (frames, outputs).")
         .def("reset", [](Engine& engine) {
                  const nb::gil_scoped_release release;
                  const std::lock_guard<std::mutex> lock(engine.turn);
                  sm_reset(engine.get());
              })
+        .def("read", [](const Engine& engine, size_t passes) {
+                 const nb::gil_scoped_release release;
+                 uint64_t total = 0;
+                 for (size_t i = 0; i < passes; ++i) total += sm_read(engine.get());
+                 return total;
+             }, nb::arg("passes"))
         .def("enable", [](const Engine& engine, size_t model, bool on) { require(sm_enable(engine.get(), model, on)); }, nb::arg("model"), nb::arg("on"))
         .def("enabled", [](const Engine& engine, size_t model) { return sm_enabled(engine.get(), model) != 0; }, nb::arg("model"))
         .def_prop_ro("features", [](const Engine& engine) { return sm_features(engine.get()); })

@@ -3,9 +3,11 @@
 #include <cstdio>
 #include <memory>
 #include <new>
+#include <thread>
 
 #include "arena.hpp"
 #include "levels.hpp"
+#include "pool.hpp"
 
 namespace small_models {
 
@@ -17,6 +19,34 @@ struct Named {
     const float* values;
 };
 
+constexpr size_t kMostBatch = 4096, kMostThreads = 64;
+constexpr int32_t kLeastShare = 8;  // frames of a thread: for fewer it is not worth waking
+constexpr int32_t kTogether = 6;    // frames that a share is a multiple of, so that no kernel has a remainder in the middle of a pass
+
+// Where threads wait for each other, far shorter than a wake-up would take; if one of them has lost its processor, the others lend theirs.
+class Meeting {
+  public:
+    explicit Meeting(int32_t threads) : threads_(threads) {}
+    static void wait(void* meeting) { static_cast<Meeting*>(meeting)->wait(); }
+
+  private:
+    void wait() {
+        const uint32_t round = round_.load(std::memory_order_acquire);
+        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
+            arrived_.store(0, std::memory_order_relaxed);
+            round_.store(round + 1, std::memory_order_release);
+            return;
+        }
+        for (int looks = 0; round_.load(std::memory_order_acquire) == round; ++looks)
+            if (looks > kPatience) std::this_thread::yield();
+    }
+
+    static constexpr int kPatience = 5000;  // looks: some ten microseconds
+    const int32_t threads_;
+    std::atomic<int32_t> arrived_{0};
+    std::atomic<uint32_t> round_{0};
+};
+
 }  // namespace
 
 }  // namespace small_models
@@ -25,9 +55,9 @@ struct sm_engine {
     small_models::Memory memory;
     small_models::Layout layout;
     const small_models::Level* level = nullptr;
-    void (*run)(const small_models::Program&, const float*, int32_t, const uint8_t*) = nullptr;
+    void (*run)(const small_models::Program&, const float*, const small_models::Share&, const uint8_t*) = nullptr;
     small_models::Precision precision{};
-    size_t batch = 1, features = 0, outputs = 0;
+    size_t batch = 1, threads = 1, features = 0, outputs = 0;
     std::vector<small_models::Named> models;
     std::unique_ptr<std::atomic<uint8_t>[]> enabled;
 };
@@ -37,8 +67,8 @@ namespace small_models {
 namespace {
 
 sm_status create(const uint8_t* bytes, size_t size, const sm_options& options, std::unique_ptr<sm_engine>& made) {
-    const size_t batch = options.batch ? options.batch : 1;
-    if (batch > 4096) return SM_BAD_ARGUMENT;
+    const size_t batch = options.batch ? options.batch : 1, threads = options.threads ? options.threads : 1;
+    if (batch > kMostBatch || threads > kMostThreads) return SM_BAD_ARGUMENT;
     Packed packed;
     // A copy when the caller's bytes are not aligned for floats.
     std::vector<uint64_t> aligned;
@@ -58,17 +88,16 @@ sm_status create(const uint8_t* bytes, size_t size, const sm_options& options, s
     } catch (const std::invalid_argument&) {
         return SM_NO_LEVEL;
     }
-    // Rounded inputs cost 3 dB, which a state hands on from frame to frame.
-    const bool dots = packed.precision == Precision::bfloat16 && engine->level->bfloat16_dots && !stateful;
-    const Target target{engine->level, dots ? Precision::bfloat16_dots : packed.precision, stateful, batch};
+    const Target target{engine->level, stateful, batch, threads};
     Cursor counted(nullptr);
     lay_out(counted, packed, target);
     if (!engine->memory.allocate((counted.used() + 4095) / 4096 * 4096)) return SM_NO_MEMORY;
     Cursor filled(engine->memory.data());
     engine->layout = lay_out(filled, packed, target);
     engine->precision = packed.precision;
-    engine->run = engine->level->run[static_cast<int>(target.as)];
+    engine->run = engine->level->run[static_cast<int>(packed.precision)];
     engine->batch = batch;
+    engine->threads = threads;
     engine->features = packed.features;
     engine->enabled = std::make_unique<std::atomic<uint8_t>[]>(packed.models.size());
     for (size_t m = 0; m < packed.models.size(); ++m) {
@@ -86,6 +115,31 @@ sm_status create(const uint8_t* bytes, size_t size, const sm_options& options, s
     made = std::move(engine);
     return SM_OK;
 }
+
+// What one thread does of a call: pass after pass, its frames of each.
+struct Call {
+    const sm_engine& engine;
+    const float* features;
+    size_t frames;
+    float* outputs;
+    const uint8_t* enabled;
+    int32_t threads;
+    Meeting& meeting;
+
+    void operator()(int32_t thread) const {
+        for (size_t first = 0; first < frames; first += engine.batch) {
+            if (first && threads > 1) Meeting::wait(&meeting);  // a shorter pass is shared otherwise: its rows may still be somebody else's
+            const auto count = static_cast<int32_t>(std::min(engine.batch, frames - first));
+            const auto until = [&](int32_t number) { return number == threads ? count : count * number / threads / kTogether * kTogether; };
+            const Share share{count, until(thread), until(thread + 1), thread, threads, &Meeting::wait, &meeting};
+            engine.run(engine.layout.program, features + first * engine.features, share, enabled);
+            for (int32_t n = share.first; n < share.last; ++n)
+                for (const Named& model : engine.models)
+                    std::memcpy(outputs + (first + static_cast<size_t>(n)) * engine.outputs + model.first,
+                                model.values + static_cast<size_t>(n) * model.stride, model.outputs * sizeof(float));
+        }
+    }
+};
 
 bool finite(const float* values, size_t count) {
     float sick = 0;  // a sum of zeros, unless a value is not finite; sixteen sums go into vectors
@@ -145,12 +199,18 @@ sm_status sm_run(sm_engine* engine, const float* features, size_t frames, size_t
         if (!finite(features + n * feature_count, feature_count)) return SM_NOT_FINITE;
     uint8_t enabled[64];
     for (size_t m = 0; m < engine->models.size(); ++m) enabled[m] = engine->enabled[m].load(std::memory_order_relaxed);
-    for (size_t first = 0; first < frames; first += engine->batch) {
-        const size_t count = std::min(engine->batch, frames - first);
-        engine->run(engine->layout.program, features + first * feature_count, static_cast<int32_t>(count), enabled);
-        for (size_t n = 0; n < count; ++n)
-            for (const Named& model : engine->models)
-                std::memcpy(outputs + (first + n) * output_count + model.first, model.values + n * model.stride, model.outputs * sizeof(float));
+    const auto worth = static_cast<int32_t>(std::min(engine->batch, frames)) / kLeastShare;
+    const int32_t threads = std::max(1, std::min(static_cast<int32_t>(engine->threads), worth));
+    Meeting meeting(threads);
+    const Call call{*engine, features, frames, outputs, enabled, threads, meeting};
+    if (threads == 1) {
+        call(0);
+    } else {
+        try {
+            in_threads(threads, threads, [&call](int thread) { call(thread); });
+        } catch (const std::exception&) {
+            return SM_NO_MEMORY;  // for threads
+        }
     }
     return SM_OK;
 }
@@ -187,6 +247,12 @@ sm_precision sm_engine_precision(const sm_engine* engine) { return engine ? stat
 const char* sm_level(const sm_engine* engine) { return engine ? engine->level->name : ""; }
 size_t sm_arena_bytes(const sm_engine* engine) { return engine ? engine->memory.size() : 0; }
 size_t sm_weight_bytes(const sm_engine* engine) { return engine ? engine->layout.weight_bytes : 0; }
+
+uint64_t sm_read(const sm_engine* engine) {
+    if (!engine) return 0;
+    const uint8_t* const first = engine->layout.program.models[0].layers[0].stream;
+    return engine->level->read(first, static_cast<int64_t>(engine->memory.size()) - (first - engine->memory.data()));
+}
 
 const char* sm_message(sm_status status) {
     switch (status) {

@@ -5,7 +5,8 @@
 //                 pieces (uint32); per piece: source (int32: -1 the features, else an earlier model), first, count (uint32)
 //                 layers (uint32); per layer: kind (0 dense, 1 LSTM), activation, inputs, outputs (uint32)
 //     per layer:  biases (float32, rows), then the matrix of its input, and of its state where `stateful`:
-//                 int8: scales (float32, rows); elements (rows, columns), padded to 4 bytes; those of int24 are float32
+//                 int8: scales (float32, rows); elements (rows, columns), padded to 4 bytes; those of int24 are float32. bfloat16: an odd
+//                 column's value counts the bits of the even one before it, as if these followed its own
 //
 // A dense layer has as many rows as outputs. An LSTM has gates * outputs: input, forget, cell, output; without state the forget gate is left out.
 #pragma once

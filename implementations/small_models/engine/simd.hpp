@@ -32,6 +32,15 @@ template <class V> inline V load(const void* from) {
 }
 template <class V> inline void store(void* to, V v) { std::memcpy(to, &v, sizeof v); }
 inline F same(float value) { return value - F{}; }
+// Forces a value into a register: without it a load is folded into each of its uses, and loads are what these loops run out of first.
+template <class V> inline V keep(V v) {
+#if LEVEL_BYTES == 64
+    asm("" : "+v"(v));
+#elif defined(__x86_64__)
+    asm("" : "+x"(v));
+#endif
+    return v;
+}
 inline F pick(I mask, F yes, F no) { return (F)((mask & (I)yes) | (~mask & (I)no)); }
 
 #if LEVEL_BYTES == 64
@@ -40,6 +49,13 @@ inline F least(F a, F b) { return _mm512_min_ps(a, b); }  // of NaN in b: NaN
 inline F most(F a, F b) { return _mm512_max_ps(a, b); }
 inline I rounded(F a) { return (I)_mm512_cvtps_epi32(a); }
 inline F to_float(I a) { return _mm512_cvtepi32_ps((__m512i)a); }
+// a / b for finite a and ordinary b, to the last bit or the one before it: a third of the time of the instruction, which takes 16 cycles.
+inline F quotient(F a, F b) {
+    F inverse = _mm512_rcp14_ps(b);
+    inverse = _mm512_fmadd_ps(inverse, _mm512_fnmadd_ps(b, inverse, same(1.0f)), inverse);
+    const F first = a * inverse;
+    return _mm512_fmadd_ps(inverse, _mm512_fnmadd_ps(b, first, a), first);
+}
 #elif LEVEL_BYTES == 32
 inline F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
 inline F least(F a, F b) { return _mm256_min_ps(a, b); }
@@ -68,6 +84,10 @@ inline I rounded(F a) {
     return found;
 }
 inline F to_float(I a) { return __builtin_convertvector(a, F); }
+#endif
+
+#if LEVEL_BYTES != 64
+inline F quotient(F a, F b) { return a / b; }
 #endif
 
 }  // namespace small_models::LEVEL

@@ -7,8 +7,8 @@
  *     sm_destroy(engine);
  *
  * After creation nothing allocates, locks, throws or calls the system: sm_step, sm_run, sm_reset and sm_enable are safe on a real-time
- * thread. One engine serves one thread at a time; sm_enable and the questions may come from any other. The packed file is written by
- * `implementations.small_models.native.save`.
+ * thread; only an sm_run that shares its frames among threads wakes these first, with a lock. One engine serves one thread at a time; sm_enable and the questions may come from any
+ * other. The packed file is written by `implementations.small_models.native.save`.
  */
 #ifndef SMALL_MODELS_H
 #define SMALL_MODELS_H
@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define SM_VERSION 1 /* of the packed file */
+#define SM_VERSION 2 /* of the packed file */
 
 typedef struct sm_engine sm_engine;
 
@@ -49,6 +49,7 @@ typedef struct {
     int stateful;      /* not 0: LSTMs keep their state from one frame to the next */
     size_t batch;      /* frames computed per pass over the weights, 1 to 4096; 0 is 1 */
     const char* level; /* "avx512", "avx2", ..., "baseline"; NULL is the fastest that can run here */
+    size_t threads;    /* that sm_run shares many frames of a pass among, 1 to 64, the caller's included; 0 is 1 */
 } sm_options;
 
 /* Makes an engine of a packed file, or of its bytes in memory, which may be freed afterwards. options: NULL is stateless, one frame, fastest. */
@@ -77,6 +78,9 @@ SM_API sm_precision sm_engine_precision(const sm_engine* engine);
 SM_API const char* sm_level(const sm_engine* engine);
 SM_API size_t sm_arena_bytes(const sm_engine* engine);  /* the one allocation: weights, state, scratch */
 SM_API size_t sm_weight_bytes(const sm_engine* engine); /* what one pass reads of it: weights, scales, biases */
+
+/* Reads what one pass reads, and does nothing with it: how far a pass is from the least it can take. The sum is of no use. */
+SM_API uint64_t sm_read(const sm_engine* engine);
 
 SM_API const char* sm_message(sm_status status); /* what was expected, in one line; never NULL */
 

@@ -7,10 +7,6 @@
 
 namespace small_models::LEVEL {
 
-template <int N> struct Vectors {
-    static constexpr int vectors = N;
-};
-
 // Numbers from the least to the greatest become 0 ... 255: x = lowest + step * number. One that is not finite makes `step` NaN, and
 // with it every sum. Returns through range: step, lowest.
 inline float quantizer(const float* from, int32_t count, float* range) {
@@ -40,7 +36,7 @@ inline float quantizer(const float* from, int32_t count, float* range) {
 }
 
 // Floats that the kernel can read where they are.
-template <class W> constexpr bool kAsTheyAre = W::precision != Precision::int8 && W::precision != Precision::bfloat16_dots;
+template <class W> constexpr bool kAsTheyAre = W::precision != Precision::int8;
 
 // from: scratch, with room for whole vectors. What lies beyond `count` meets weights of 0, and must be finite where floats are multiplied.
 template <class W> inline void stage(float* from, int32_t count, uint8_t* to, float* range) {
@@ -60,10 +56,6 @@ template <class W> inline void stage(float* from, int32_t count, uint8_t* to, fl
         }
     } else {
         if (count % group(W::precision)) from[count] = 0;
-#if defined(LEVEL_avx512_bf16)
-        if constexpr (W::precision == Precision::bfloat16_dots)
-            for (int32_t i = 0; i < padded; i += kLanes) store(to + 2 * i, _mm512_cvtneps_pbh(load<F>(from + i)));
-#endif
     }
 }
 

@@ -1,7 +1,7 @@
 // The weights of each precision: how a vector of them is loaded, and multiplied into the sums of its rows.
 //
 // A type gives: Word, the columns of a group of one input as they are staged; Taken, a vector of weights (lanes rows, a group of columns)
-// in registers; Spread, a word in every lane; Sum, the sums of `lanes` rows.
+// in registers; Spread, a word in every lane, from memory, where a broadcast costs no arithmetic; Sum, the sums of `lanes` rows.
 #pragma once
 
 #include "kernel.hpp"
@@ -15,8 +15,8 @@ struct Float32 {
     using Taken = F;
     using Spread = F;
     using Sum = F;
-    static Taken take(const uint8_t* weights) { return load<F>(weights); }
-    static Spread spread(Word word) { return same(word); }
+    static Taken take(const uint8_t* weights) { return keep(load<F>(weights)); }
+    static Spread spread(const uint8_t* word) { return keep(same(load<Word>(word))); }
     static Sum add(Taken w, Spread x, Sum sum) { return fma(w, x, sum); }
 };
 
@@ -47,7 +47,7 @@ struct Int24 {
         return to_float(words);
 #endif
     }
-    static Spread spread(Word word) { return same(word); }
+    static Spread spread(const uint8_t* word) { return keep(same(load<Word>(word))); }
     static Sum add(Taken w, Spread x, Sum sum) { return fma(w, x, sum); }
 };
 
@@ -73,52 +73,37 @@ struct Float16 {
         return (F)((I)magnitude | ((bits & 0x8000) << 16));
 #endif
     }
-    static Spread spread(Word word) { return same(word); }
+    static Spread spread(const uint8_t* word) { return keep(same(load<Word>(word))); }
     static Sum add(Taken w, Spread x, Sum sum) { return fma(w, x, sum); }
 };
 
-#if defined(LEVEL_avx512_bf16)
-// Sums are float32, denormals count as 0.
-struct BFloat16Dots {
-    static constexpr Precision precision = Precision::bfloat16_dots;
-    using Word = int32_t;
-    using Taken = __m512bh;
-    using Spread = __m512bh;
-    using Sum = F;
-    static Taken take(const uint8_t* weights) { return (__m512bh)_mm512_loadu_si512(weights); }
-    static Spread spread(Word word) { return (__m512bh)_mm512_set1_epi32(word); }
-    static Sum add(Taken w, Spread x, Sum sum) { return _mm512_dpbf16_ps(sum, w, x); }
-};
-#endif
-
-// A bfloat16 is the upper half of a float: even columns lie in the lower halves of the words, odd ones in the upper.
+// A bfloat16 is the upper half of a float, and a word holds two: an even column below an odd one. The even one is shifted up; the odd one is
+// the word as it is, for it was rounded so that with the bits below it is the nearest there is: to mask them costs more than to multiply.
 struct BFloat16 {
     static constexpr Precision precision = Precision::bfloat16;
-    struct Word {
-        float even, odd;
-    };
+    using Word = float[2];
     struct Taken {
         F even, odd;
     };
     using Spread = Taken;
     using Sum = F;
     static Taken take(const uint8_t* weights) {
-        const I both = load<I>(weights);
-        return {(F)(both << 16), (F)(both & static_cast<int32_t>(0xffff0000))};
+        const I both = keep(load<I>(weights));
+        return {(F)(both << 16), (F)both};
     }
-    static Spread spread(Word word) { return {same(word.even), same(word.odd)}; }
+    static Spread spread(const uint8_t* word) { return {keep(same(load<float>(word))), keep(same(load<float>(word + sizeof(float))))}; }
     static Sum add(Taken w, Spread x, Sum sum) { return fma(w.odd, x.odd, fma(w.even, x.even, sum)); }
 };
 
-#if defined(LEVEL_avx512_vnni) || defined(LEVEL_avx512_bf16)
+#if defined(LEVEL_avx512_vnni)
 struct Int8 {
     static constexpr Precision precision = Precision::int8;
     using Word = int32_t;  // 4 unsigned bytes
     using Taken = __m512i;
     using Spread = __m512i;
     using Sum = I;
-    static Taken take(const uint8_t* weights) { return _mm512_loadu_si512(weights); }
-    static Spread spread(Word word) { return _mm512_set1_epi32(word); }
+    static Taken take(const uint8_t* weights) { return keep(_mm512_loadu_si512(weights)); }
+    static Spread spread(const uint8_t* word) { return keep(_mm512_set1_epi32(load<Word>(word))); }
     static Sum add(Taken w, Spread x, Sum sum) { return (I)_mm512_dpbusd_epi32((__m512i)sum, x, w); }
     static Sum plus(Sum a, Sum b) { return a + b; }
     static F total(Sum sum) { return to_float(sum); }
@@ -137,43 +122,35 @@ struct Int8 {
     struct Sum {
         I low, high;
     };
-    static Spread spread(Word word) {
+    static Spread spread(const uint8_t* word) {
         typedef int64_t L __attribute__((vector_size(kBytes)));
-        return (S)(word - L{});
+        return (S)(load<Word>(word) - L{});
     }
+    static Taken take(const uint8_t* weights) { return {widened(weights), widened(weights + kBytes / 2)}; }
+    // Half a register of bytes as numbers of 16 bits; products of two such registers, added in pairs.
 #if LEVEL_BYTES == 64
-    static Taken take(const uint8_t* weights) {
-        const auto* from = reinterpret_cast<const __m256i*>(weights);
-        return {(S)_mm512_cvtepi8_epi16(_mm256_loadu_si256(from)), (S)_mm512_cvtepi8_epi16(_mm256_loadu_si256(from + 1))};
-    }
+    static S widened(const uint8_t* bytes) { return (S)_mm512_cvtepi8_epi16(load<__m256i>(bytes)); }
     static I pairs(S a, S b) { return (I)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
 #elif LEVEL_BYTES == 32
-    static Taken take(const uint8_t* weights) {
-        const auto* from = reinterpret_cast<const __m128i*>(weights);
-        return {(S)_mm256_cvtepi8_epi16(_mm_loadu_si128(from)), (S)_mm256_cvtepi8_epi16(_mm_loadu_si128(from + 1))};
-    }
+    static S widened(const uint8_t* bytes) { return (S)_mm256_cvtepi8_epi16(load<__m128i>(bytes)); }
     static I pairs(S a, S b) { return (I)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
 #elif defined(__x86_64__)
-    static Taken take(const uint8_t* weights) {
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights));  // a byte in the upper half, shifted down with its sign
-        return {(S)_mm_srai_epi16(_mm_unpacklo_epi8(bytes, bytes), 8), (S)_mm_srai_epi16(_mm_unpackhi_epi8(bytes, bytes), 8)};
+    static S widened(const uint8_t* bytes) {
+        const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes));
+        return (S)_mm_srai_epi16(_mm_unpacklo_epi8(eight, eight), 8);  // each in the upper half of its 16 bits, shifted down with its sign
     }
     static I pairs(S a, S b) { return (I)_mm_madd_epi16((__m128i)a, (__m128i)b); }
 #elif defined(__aarch64__)
-    static Taken take(const uint8_t* weights) {
-        const int8x16_t bytes = vld1q_s8(reinterpret_cast<const int8_t*>(weights));
-        return {(S)vmovl_s8(vget_low_s8(bytes)), (S)vmovl_high_s8(bytes)};
-    }
+    static S widened(const uint8_t* bytes) { return (S)vmovl_s8(load<int8x8_t>(bytes)); }
     static I pairs(S a, S b) {
         const int16x8_t x = (int16x8_t)a, y = (int16x8_t)b;
         return (I)vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));
     }
 #else
-    static Taken take(const uint8_t* weights) {
-        Taken taken;
-        for (int i = 0; i < kBytes / 2; ++i) taken.low[i] = static_cast<int8_t>(weights[i]);
-        for (int i = 0; i < kBytes / 2; ++i) taken.high[i] = static_cast<int8_t>(weights[kBytes / 2 + i]);
-        return taken;
+    static S widened(const uint8_t* bytes) {
+        S found;
+        for (int i = 0; i < kBytes / 2; ++i) found[i] = static_cast<int8_t>(bytes[i]);
+        return found;
     }
     static I pairs(S a, S b) {
         I found;
