@@ -17,7 +17,7 @@ import pytest
 from harness import parity, registry
 from harness.measure import effects, lane, launch, rounds, suspects, trust
 from harness.measure.fuzz import _Pair
-from harness.measure.process import WorkerFailed, WorkerProcess
+from harness.measure.process import PATIENCE_SECONDS, WorkerFailed, WorkerProcess
 from harness.measure.workload import Workload
 from harness.record import Outcome
 
@@ -29,7 +29,8 @@ class Check:
     """Something in the harness that tells a cheat. `off` takes it out, in this process alone; `worker`: what the plugin takes out there.
 
     door: what runs it: a session ("run"), adversarial inputs ("fuzz"), settings flipped ("settings"), or the registry. timed: whether
-    it needs timed calls. compares: without it the cheat shows only beside its twin.
+    it needs timed calls. compares: without it the cheat shows only beside its twin. seconds, patience: in its session, of the timed
+    calls of each row, and of any one command.
     """
 
     name: str
@@ -40,6 +41,13 @@ class Check:
     door: str = "run"
     timed: bool = True
     compares: bool = False
+    seconds: float = 0.05
+    patience: float = PATIENCE_SECONDS
+
+    @property
+    def session(self) -> tuple[bool, float, float]:
+        """Checks for which this is the same share a session."""
+        return self.timed, self.seconds, self.patience
 
 
 @dataclass(frozen=True)
@@ -191,6 +199,7 @@ LEAKING = Check(
     "measure.suspects.leaking",
     "memory may not grow through the second half of the calls",
     patched(suspects, "leaking", lambda one: ""),
+    seconds=0.3,
 )
 GONE = Check(
     "ends",
@@ -199,7 +208,9 @@ GONE = Check(
     patched(WorkerProcess, "_gone", _no_word),
     timed=False,
 )
-PATIENCE = Check("patience", "measure.process.WorkerProcess._wait", "a command has a time limit", _no_patience, timed=False)
+PATIENCE = Check(
+    "patience", "measure.process.WorkerProcess._wait", "a command has a time limit", _no_patience, timed=False, patience=2.0
+)
 PRODUCED = Check(
     "produced units",
     "measure.workload.Workload.produced",
@@ -362,7 +373,7 @@ CHEATS = (
     # Bad ends, bad manners.
     Cheat("leaks", "keeps every result", LEAKING, "untrusted: .*it leaks"),
     Cheat("segfaults", "crashes", GONE, "crashed: .*died of SIGSEGV", "^no record"),
-    Cheat("hangs", "does not return", PATIENCE, "hung: .*the first call did not return within 3 s"),
+    Cheat("hangs", "does not return", PATIENCE, "hung: .*the first call did not return within 2 s"),
     Cheat(
         "prints_at_import",
         "prints when it is imported",

@@ -20,7 +20,6 @@ from harness.settings import Settings
 
 ADVERSARIAL = Path(__file__).parent / "adversarial"
 CASES = {"sorting": "small", "recurrent": "sequence", "speech": "sentence"}
-SECONDS_PER_ROW = 0.15
 
 by_name = pytest.mark.parametrize("cheat", CHEATS, ids=lambda cheat: cheat.name)
 
@@ -55,18 +54,19 @@ class Trial:
         self.installed = registry.discover(points())
         self.records = cache(self._records)
 
-    def _records(self, timed, check=None):
+    def _records(self, session, check=None):
         """Records by name of one session: every cheat beside its twin, or those `check` is meant for with that check taken out."""
-        cheats = [one for one in CHEATS if one.check.door == "run" and one.check.timed == timed and check in (None, one.check)]
+        timed, seconds, patience = session
+        cheats = [one for one in CHEATS if one.check.door == "run" and one.check.session == session and check in (None, one.check)]
         names = [name for one in cheats for name in ((one.full, one.honest) if check is None or check.compares else (one.full,))]
         cases = {CASES[one.component] for one in cheats}
         made = plan(self.installed, Settings(threads=1), names, machine="here", profile="any", cases=sorted(cases), launches=1)
         environment = {"ADVERSARIAL_WITHOUT": check.worker} if check and check.worker else {}
-        seconds = SECONDS_PER_ROW * len(made.planned)
-        with self._without(check):
-            found = run(
-                made, self.installed, settings=Settings(threads=1), environment=environment, timed=timed, patience=3.0, seconds=seconds
-            )
+        options = {"settings": Settings(threads=1), "environment": environment, "timed": timed, "patience": patience}
+        with self._without(check), pytest.MonkeyPatch.context() as patch:
+            # Of a session without time every row gets the least: how long parity took, on this machine and now, takes none of it.
+            patch.setattr("harness.measure.session.LEAST_SECONDS", seconds)
+            found = run(made, self.installed, seconds=0.0, **options)
         return {f"{item.component}.{item.row}": item for item in found}
 
     def fate(self, cheat, name, check=None):
@@ -75,7 +75,7 @@ class Trial:
         return door(cheat, name, check)
 
     def _ran(self, cheat, name, check):
-        records = self.records(cheat.check.timed, check)
+        records = self.records(cheat.check.session, check)
         item, twin = records.get(name), records.get(cheat.honest)
         if item is None:
             return "no record"

@@ -90,10 +90,7 @@ class Gpu:
         self.streams[stream] = max(self.now, self.streams[stream]) + milliseconds
 
     def synchronize(self) -> None:
-        end = max(self.streams.values())
-        if end > self.now:
-            time.sleep((end - self.now) / 1000)
-            self.now = end
+        self.now = max(self.now, *self.streams.values())
 
     def Event(self, *, enable_timing: bool) -> "Event":
         assert enable_timing
@@ -118,6 +115,7 @@ class Event:
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
     made = Gpu()
     monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=made))
+    monkeypatch.setattr("harness.clock.perf_counter_ns", lambda: round(made.now * 1e6))
     return made
 
 
@@ -188,36 +186,62 @@ def test_resolution_is_finer_than_a_millisecond_here() -> None:
         assert 0 < resolution_ns("cpu") < 1e6
 
 
-@pytest.mark.parametrize(("clock", "reading"), [("cpu", "cpu_ns"), ("wall", "wall_ns")])
-def test_a_slowed_stopwatch_adds_its_share_each_time_it_is_asked(clock: str, reading: str) -> None:
+class Hand:
+    """Both clocks of a process, told by hand: it works, or waits for a CPU; a reading is work as well."""
+
+    READING_NS = 1000
+
+    def __init__(self) -> None:
+        self.wall = self.cpu = 0
+
+    def work(self, nanoseconds: float) -> None:
+        self.wall, self.cpu = self.wall + int(nanoseconds), self.cpu + int(nanoseconds)
+
+    def wait(self, nanoseconds: float) -> None:
+        self.wall += int(nanoseconds)
+
+    def read_wall(self) -> int:
+        self.work(self.READING_NS)
+        return self.wall
+
+    def read_cpu(self) -> int:
+        return self.cpu
+
+
+@pytest.fixture
+def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
+    made = Hand()
+    monkeypatch.setattr("harness.clock.perf_counter_ns", made.read_wall)
+    monkeypatch.setattr("harness.clock.process_time_ns", made.read_cpu)
+    return made
+
+
+@pytest.mark.parametrize(("clock", "reading", "own"), [("cpu", "cpu_ns", 10e6), ("wall", "wall_ns", 14e6)])
+def test_a_slowed_stopwatch_adds_its_share_each_time_it_is_asked(hand: Hand, clock: str, reading: str, own: float) -> None:
     watch = SlowedStopwatch(clock, 0.5)
     for _ in range(2):
-        started = time.perf_counter_ns(), time.process_time_ns()
+        before = hand.cpu if clock == "cpu" else hand.wall
         watch.start()
-        busy(0.01)
-        first = getattr(watch.elapsed(), reading)
-        busy(0.01)
-        second = getattr(watch.elapsed(), reading)
-        outside = (time.process_time_ns() - started[1]) if clock == "cpu" else (time.perf_counter_ns() - started[0])
-        assert first >= 15e6
-        assert second >= 30e6
-        assert second <= outside
-        if clock == "cpu":
-            assert second < 40e6
+        for number in (1, 2):
+            hand.work(10e6)
+            hand.wait(4e6)
+            found = getattr(watch.elapsed(), reading)
+            assert found == pytest.approx(number * 1.5 * own, abs=10 * Hand.READING_NS)
+            assert number * 1.5 * own <= found <= (hand.cpu if clock == "cpu" else hand.wall) - before, "it really worked so long"
 
 
-def test_the_tail_is_slowed_by_a_share_of_its_own() -> None:
+def test_the_tail_is_slowed_by_a_share_of_its_own(hand: Hand) -> None:
     watch, took = SlowedStopwatch("cpu", 0.1, tail=(1.0, 0.0)), []
     for number in range(60):
         watch.start()
-        busy(0.004 if number == 59 else 0.0005)
+        hand.work(4e6 if number == 59 else 0.5e6)
         took.append(watch.elapsed().cpu_ns)
-    assert took[59] >= 8e6
-    assert sum(each < 1e6 for each in took[:59]) > 45
+    assert took[:59] == pytest.approx([0.55e6] * 59, abs=10 * Hand.READING_NS)
+    assert took[59] == pytest.approx(8e6, abs=10 * Hand.READING_NS)
 
 
-def test_without_a_share_nothing_is_added() -> None:
+def test_without_a_share_nothing_is_added(hand: Hand) -> None:
     watch = SlowedStopwatch("cpu", 0.0)
     watch.start()
-    busy(0.01)
-    assert 10e6 <= watch.elapsed().cpu_ns < 14e6
+    hand.work(10e6)
+    assert watch.elapsed().cpu_ns == pytest.approx(10e6, abs=2 * Hand.READING_NS)

@@ -101,8 +101,8 @@ BAD = {
     "returns_none": ("raised", "run\\(\\) must return named outputs"),
     "load_raises": ("raised", "load\\(\\): RuntimeError: no weights in sight"),
     "load_gives_nothing": ("raised", "load\\(\\) must give a function"),
-    "load_hangs": ("hung", "load\\(\\) did not return within 3 s"),
-    "ignores_sigterm": ("hung", "the first call did not return within 3 s"),
+    "load_hangs": ("hung", "load\\(\\) did not return within 1.5 s"),
+    "ignores_sigterm": ("hung", "the first call did not return within 1.5 s"),
     "raises": ("raised", "the first call: ValueError: x: expected sorted, found chaos"),
     "exits_politely": ("raised", "SystemExit: enough"),
     "exits": ("crashed", "ended its process with exit code 3; printed: last words"),
@@ -124,11 +124,17 @@ WRONG = {
 }
 FINE = ("reference", "honest", "lazy", "hides", "patches_time", "prints", "by_children", "leaves_children", "close_raises", "streams")
 ENDS = ("close_hangs",)
+HANG = ("load_hangs", "ignores_sigterm", "close_hangs")
+"""Only their session is short of patience: in the other a machine that stands still for a while makes no row hang."""
 
 
 @pytest.fixture(scope="module")
 def outcomes(installed):
-    return measured(installed, *BAD, *WRONG, *FINE, *ENDS, seconds=12.0, patience=3.0, memory_limit=16 << 30)
+    names = [name for name in (*BAD, *WRONG, *FINE, *ENDS) if name not in HANG]
+    found = measured(installed, *names, seconds=12.0, memory_limit=16 << 30)
+    hung = measured(installed, *HANG, "twice", patience=1.5)
+    assert hung["twice"].outcome.kind == "measured", "a row that hangs does not disturb another"
+    return {**hung, **found}
 
 
 def cpu_seconds(item):
@@ -179,7 +185,7 @@ def test_patched_timers_change_nothing(outcomes):
 
 def test_work_hidden_behind_the_call_is_charged(outcomes):
     hides, honest = (sorted(b.cpu_seconds / b.calls for b in outcomes[row].samples.blocks) for row in ("hides", "reference"))
-    assert hides[len(hides) // 2] > 2 * honest[len(honest) // 2]
+    assert hides[len(hides) // 2] > 1.5 * honest[len(honest) // 2], "of three calls' work two are left to a thread"
 
 
 def test_work_in_child_processes_is_judged_on_wall_time(outcomes):

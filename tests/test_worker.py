@@ -197,8 +197,8 @@ def test_fresh_inputs_are_timed_beside_known_ones_and_then_forgotten(started):
     worker = started("cheats:REPLAYS")
     worker.ask("outputs", seeds=[0, 1, 2])
     answer = worker.ask("fresh", inputs=[numbers(seed) for seed in (101, 102)])
-    assert max(answer["known_wall_ns"]) < min(answer["fresh_wall_ns"])
-    assert max(answer["known_cpu_ns"]) < min(answer["fresh_cpu_ns"])
+    assert max(answer["known_cpu_ns"]) < min(answer["fresh_cpu_ns"])  # on the wall a known one may have had to wait for a CPU
+    assert min(answer["known_wall_ns"]) < min(answer["fresh_wall_ns"])
     for _ in range(10):
         worker.ask("block", calls=2)
         assert worker.ask("check", inputs=True)["seed"] in (0, 1, 2)

@@ -99,7 +99,7 @@ def HIDES(inputs):
     y = honest(inputs)
 
     def spin():
-        for _ in range(4):
+        for _ in range(2):
             honest(inputs)
 
     threading.Thread(target=spin).start()
