@@ -33,18 +33,33 @@ std::vector<uint16_t> halves(size_t count, uint16_t one) {
     return found;
 }
 
+int64_t whole(int64_t count, int64_t step) { return (count + step - 1) / step; }
+
+// A matrix (outputs, inputs) as the kernel reads it, zeros beyond its ends.
+template <class Stored> std::vector<Stored> laid_out(const std::vector<Stored>& weights, int64_t outputs, int64_t inputs) {
+    const int64_t blocks = whole(outputs, skinny::kRows), lines = whole(inputs, skinny::kLine);
+    std::vector<Stored> laid(static_cast<size_t>(blocks * lines * skinny::kRows * skinny::kLine));
+    for (int64_t n = 0; n < outputs; ++n)
+        for (int64_t k = 0; k < inputs; ++k) {
+            const int64_t line = n / skinny::kRows * lines + k / skinny::kLine, row = line * skinny::kRows + n % skinny::kRows;
+            laid[static_cast<size_t>(row * skinny::kLine + k % skinny::kLine)] = weights[static_cast<size_t>(n * inputs + k)];
+        }
+    return laid;
+}
+
 template <class Stored>
 void products(const skinny::Level& level, const char* what, Type type, const std::vector<Stored>& weights,
               const std::vector<double>& worths, int64_t outputs, int64_t inputs, int64_t rows) {
     const auto x = check::Random(3).many<float>(static_cast<size_t>(rows * inputs));
     std::vector<float> scales;
     if (type == Type::int8) scales = check::Random(5).many<float>(static_cast<size_t>(outputs));
-    const int64_t room = level.room(inputs);
+    const int64_t blocks = whole(outputs, skinny::kRows), lines = whole(inputs, skinny::kLine), room = lines * skinny::kLine;
+    const auto laid = laid_out(weights, outputs, inputs);
     std::vector<float> arranged(static_cast<size_t>(rows * room)), found(static_cast<size_t>(rows * outputs));
-    for (int64_t r = 0; r < rows; ++r) level.arrange(type, x.data() + r * inputs, inputs, arranged.data() + r * room);
-    const skinny::Matrix matrix{type, weights.data(), scales.empty() ? nullptr : scales.data(), outputs, inputs};
-    level.multiply(matrix, arranged.data(), rows, found.data(), outputs, 0, outputs / 2);  // in two shares, as threads have them
-    level.multiply(matrix, arranged.data(), rows, found.data(), outputs, outputs / 2, outputs);
+    for (int64_t r = 0; r < rows; ++r) level.arrange(type, x.data() + r * inputs, inputs, lines, arranged.data() + r * room);
+    const skinny::Matrix matrix{type, laid.data(), scales.empty() ? nullptr : scales.data(), outputs, lines};
+    level.multiply(matrix, arranged.data(), rows, found.data(), outputs, 0, blocks / 2);  // in two shares, as threads have them
+    level.multiply(matrix, arranged.data(), rows, found.data(), outputs, blocks / 2, blocks);
     std::vector<double> expected;
     double largest = 1;
     for (double value : worths) largest = std::max(largest, std::fabs(value));
