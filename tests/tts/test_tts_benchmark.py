@@ -1,5 +1,6 @@
 """The document's printout: its rule, what padding would waste, the grade, and the whole of it by the small voice."""
 
+import mmap
 import re
 
 import pytest
@@ -27,7 +28,13 @@ def test_the_grade_counts_the_documents_targets():
 
 def test_memory_that_is_kept_with_each_sentence_shows():
     kept = []
-    assert leak(lambda: kept.append(b"x" * 100_000)) == pytest.approx(100_000, rel=0.2)
+
+    def keep():
+        # Pages of its own: the allocator may have kept as many from tests before this one.
+        kept.append(mmap.mmap(-1, 102_400, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        kept[-1].write(bytes(102_400))
+
+    assert leak(keep) == pytest.approx(102_400, rel=0.2)
 
 
 @pytest.mark.long
