@@ -81,5 +81,5 @@ def render_pairs(pairs: Iterable[tuple[str, str]], console: Console) -> None:
     """Print labels and values in two columns."""
     table = Table.grid(padding=(0, 2))
     for label, value in pairs:
-        table.add_row(Text(clean(label)), Text(clean(value)))
+        table.add_row(Text(clean(label)), Text(clean(value), overflow="fold"))  # a path is of no use without its end
     console.print(table)

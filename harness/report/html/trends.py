@@ -46,7 +46,8 @@ def _plot(component: str, trends: Sequence[Trend], name: str) -> Plot:
     ends = sorted({0, len(commits) - 1})
     says = f"Chart of the history of {component}: {'; '.join(said[:12])}. The table below has every change."
     drawing = draw(sheet, name, says, 0, max(len(commits) - 1, 1), form=lambda x: commits[int(x)][:7], log=False, words=0, places=ends)
-    legend = tag("span", f"{len(commits)} commits, oldest at the left; ", tag("i", "│", class_="k-fail"), " slower, ",
+    many = "1 commit" if len(commits) == 1 else f"{len(commits)} commits, oldest at the left"
+    legend = tag("span", f"{many}; ", tag("i", "│", class_="k-fail"), " slower, ",
                  tag("i", "│", class_="k-pass"), " faster from here; newest over the reference, change against its level")  # fmt: skip
     left = len(trends) - len(kept)
     return Plot(component, drawing, legend, f"{left} more series in asv's dashboards" if left else "")
