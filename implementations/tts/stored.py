@@ -27,9 +27,10 @@ def in_float16(module: T) -> T:
     """
     for name, layer in list(module.named_modules()):
         if isinstance(layer, LAYERS):
-            narrow = layer.weight.detach().half()
+            weight = layer.weight.detach()
+            narrow = weight.half()
             if not torch.isfinite(narrow).all():
-                raise ValueError(f"{name}: expected weights up to 65504, which float16 holds, found {float(layer.weight.abs().max()):g}")
+                raise ValueError(f"{name}: expected weights up to 65504, which float16 holds, found {float(weight.abs().max()):g}")
             layer.weight = nn.Parameter(narrow, requires_grad=False)
             parametrize.register_parametrization(layer, "weight", Widened(), unsafe=True)  # another dtype than what is stored
     return module
