@@ -129,7 +129,6 @@ def seeded(configuration: Configuration, seed: int = 0) -> FastSpeech2:
     return model.eval().requires_grad_(False)
 
 
-_BIAS = {"duration": 1.95, "mel_linear": -5.0}
 _SPREAD = {"duration": 0.35, "mel_linear": 2.0}
 
 
