@@ -25,7 +25,6 @@ SPLITS: dict[Split, int] = {"train": 12_000, "validation": 3_000, "test": 3_000}
 """Examples in each split as the shipped checkpoints saw them; splits of one seed are independent streams."""
 
 QUADRANTS, TONICS, STYLES, DEGREES = 4, 12, 4, 4
-
 TOP_NOTES, DYNAMICS_TOLERANCE, GROOVE_TOLERANCE = 8, 0.06, 0.08
 
 _BANDS, _BANDS_PER_OCTAVE = 128, 16
