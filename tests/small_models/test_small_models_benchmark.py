@@ -53,7 +53,7 @@ def test_checkpoints_are_described_with_the_accuracy_they_have(tmp_path):
     assert list(random) == ["dynamics_engine"]
     lines = benchmark.about(checkpoints.load(tmp_path), tmp_path)
     assert lines[1].startswith("  dynamics_engine: 13,520 parameters, 0.05 MB in float32; right on procedural music: 0.")
-    assert lines[3].startswith("  no weights of emotion_recognizer, melody_transformer, harmony_predictor, groove_predictor, so the chain")
+    assert lines[2].startswith("  no weights of emotion_recognizer, melody_transformer, harmony_predictor, groove_predictor, so the chain")
 
 
 @pytest.mark.parametrize(
