@@ -95,18 +95,26 @@ def load(path: Path | None = None) -> tuple[Claim, ...]:
 
 
 def ledger(
-    claims: Iterable[Claim], sessions: Iterable[Session], components: Collection[str], *, installed: Installed | None = None
+    claims: Iterable[Claim],
+    sessions: Iterable[Session],
+    components: Collection[str],
+    *,
+    proofs: Iterable[Session] = (),
+    installed: Installed | None = None,
 ) -> tuple[Entry, ...]:
     """One entry per claim, by document. sessions: oldest first; the newest that decides counts. components: the registered names.
 
-    installed: what old sessions are held against; without it they are believed as they are.
+    proofs: of real time, oldest first; they alone say anything of an audio thread. installed: what old sessions are held against;
+    without it they are believed as they are.
     """
-    newest_first = list(sessions)[::-1]
-    return tuple(_entry(claim, newest_first, components, installed) for claim in sorted(claims, key=lambda claim: claim.source))
+    launched, played = list(sessions)[::-1], list(proofs)[::-1]
+    return tuple(_entry(claim, launched, played, components, installed) for claim in sorted(claims, key=lambda claim: claim.source))
 
 
-def _entry(claim: Claim, sessions: Sequence[Session], components: Collection[str], installed: Installed | None) -> Entry:
-    found = (_proved if claim.metric in (PROOF, *ASKED) else _newest)(claim, sessions, installed)
+def _entry(
+    claim: Claim, sessions: Sequence[Session], proofs: Sequence[Session], components: Collection[str], installed: Installed | None
+) -> Entry:
+    found = _proved(claim, proofs, installed) if claim.metric in (PROOF, *ASKED) else _newest(claim, sessions, installed)
     if claim.contradiction:
         return replace(found or Entry(claim, "contradicts itself", ""), status="contradicts itself", reason=claim.contradiction)
     if found and found.status != "not yet measured":
@@ -154,10 +162,10 @@ def _newest(claim: Claim, sessions: Sequence[Session], installed: Installed | No
     return undecided
 
 
-def _proved(claim: Claim, sessions: Sequence[Session], installed: Installed | None) -> Entry | None:
+def _proved(claim: Claim, proofs: Sequence[Session], installed: Installed | None) -> Entry | None:
     """What the real-time proofs say: it has to hold at every size of block; of each the newest proof that decides counts."""
     found: dict[str, dict[str, tuple[Plan, Row, Answer]]] = {}
-    for plan, records in sessions:
+    for plan, records in proofs:
         by_key = {key(record): record for record in records}
         for item in plan.planned:
             record = by_key.get(key(item))

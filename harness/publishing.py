@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.claims import Entry
     from harness.context import Context
     from harness.history import Trend
-    from harness.record import Record
+    from harness.record import Plan, Record
     from harness.registry import Registry
     from harness.report.html import Page
     from harness.store import Store
@@ -59,9 +59,7 @@ def page(context: Context, verdicts: Verdicts, records: Sequence[Record] = (), *
     facts.append(("profile", f"{chosen.name} (chosen {chosen.chosen}; {' < '.join(chosen.lineage)})"))
     facts += [(f"setting {name}", f"{value} (from {context.settings_from[name]})") for name, value in context.settings.given().items()]
     trends, why = _trends(context)
-    return Page(
-        verdicts, records, entries(context.store, context.registry), trends, why, facts, limits.cached(context.machine), dashboards
-    )
+    return Page(verdicts, records, entries(context.store, context.registry), trends, why, facts, limits.cached(context.machine), dashboards)
 
 
 def entries(store: Store, registry: Registry) -> tuple[Entry, ...]:
@@ -70,10 +68,14 @@ def entries(store: Store, registry: Registry) -> tuple[Entry, ...]:
     from harness.context import installed_of
     from harness.store import PROOFS, Store
 
-    kept = (store, Store(store.folder / PROOFS))
-    read = [one.read(name) for one in kept for name in one.sessions()]
-    sessions = sorted(((plan, records) for plan, records in read if plan is not None), key=lambda session: session[0].session)
-    return ledger(load(), sessions, registry.components, installed=installed_of(registry))
+    launched, played = (_sessions(kept) for kept in (store, Store(store.folder / PROOFS)))
+    return ledger(load(), launched, registry.components, proofs=played, installed=installed_of(registry))
+
+
+def _sessions(store: Store) -> list[tuple[Plan, list[Record]]]:
+    """Oldest first."""
+    read = (store.read(name) for name in store.sessions())
+    return sorted(((plan, records) for plan, records in read if plan is not None), key=lambda session: session[0].session)
 
 
 def _folder(context: Context, wanted: Path | None) -> tuple[Path, bool]:

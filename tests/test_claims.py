@@ -35,8 +35,8 @@ def session(records: Sequence[Record], **fields: object) -> Session:
     return plan(records, **fields), records  # type: ignore[arg-type]
 
 
-def entry(of: Claim, *sessions: Session, components: Sequence[str] = ("spectrogram",)) -> Entry:
-    (found,) = ledger([of], sessions, components)
+def entry(of: Claim, *sessions: Session, components: Sequence[str] = ("spectrogram",), proofs: Sequence[Session] = ()) -> Entry:
+    (found,) = ledger([of], sessions, components, proofs=proofs)
     return found
 
 
@@ -133,9 +133,7 @@ def test_the_ledger_of_the_project_is_whole() -> None:
     ],
 )
 def test_a_ledger_that_cannot_be_is_a_configuration_error(change: tuple[str, str, str], message: str, tmp_path: Path) -> None:
-    entry_ = (
-        '[[claim]]\nid = "1.fast"\nsource = "d"\nsays = "s"\ncomponent = "c"\nmetric = "rtf"\nat_least = 4.0\ncheck = "here"\n\n'
-    )
+    entry_ = '[[claim]]\nid = "1.fast"\nsource = "d"\nsays = "s"\ncomponent = "c"\nmetric = "rtf"\nat_least = 4.0\ncheck = "here"\n\n'
     path = tmp_path / "claims.toml"
     path.write_text(entry_.replace(change[1], change[2].replace("{again}", entry_)))
     with pytest.raises(ConfigurationError, match=message):
@@ -236,19 +234,24 @@ def proof(frames: int = 64, *, number: int = 1, seconds: float = 60.0, **figures
     ],
 )
 def test_a_claim_about_an_audio_thread_holds_by_the_proof(sessions: list[Session], status: str, reason: str) -> None:
-    found = entry(SAFE, *sessions, components=("pipeline",))
+    found = entry(SAFE, components=("pipeline",), proofs=sessions)
     assert found.status == status
     assert reason in found.reason
 
 
+def test_a_session_of_launches_says_nothing_of_an_audio_thread() -> None:
+    found = entry(replace(SAFE, component="spectrogram"), session(NATIVE), proofs=())
+    assert (found.status, found.reason) == ("not yet measured", "no proof of 60 s is recorded: harness run spectrogram --only realtime")
+
+
 def test_a_claim_may_be_about_one_question_of_the_proof() -> None:
     of = replace(SAFE, metric="allocations", at_most=0)
-    found = entry(of, proof(64), proof(512, locks=1), components=("pipeline",))
+    found = entry(of, components=("pipeline",), proofs=[proof(64), proof(512, locks=1)])
     assert (found.status, found.row, found.value.point) == ("held", "native on 512 frames", 0)  # type: ignore[union-attr]
-    assert entry(of, proof(64), proof(512, allocations=2), components=("pipeline",)).status == "not held"
-    short = entry(of, proof(seconds=2.0), components=("pipeline",))
+    assert entry(of, components=("pipeline",), proofs=[proof(64), proof(512, allocations=2)]).status == "not held"
+    short = entry(of, components=("pipeline",), proofs=[proof(seconds=2.0)])
     assert (short.status, short.value) == ("not yet measured", None)
     crashed = replace(proof()[1][0], played=None, outcome=Outcome("crashed", "died of SIGSEGV"))
-    assert entry(of, (proof()[0], [crashed]), components=("pipeline",)).status == "not held"
+    assert entry(of, components=("pipeline",), proofs=[(proof()[0], [crashed])]).status == "not held"
     now = Installed({"pipeline": Contract(2, ("frame",), {"native": Code((), Build())})})
-    assert ledger([of], [proof()], ["pipeline"], installed=now)[0].status == "not yet measured"
+    assert ledger([of], [], ["pipeline"], proofs=[proof()], installed=now)[0].status == "not yet measured"
