@@ -74,8 +74,7 @@ def entries(store: Store, registry: Registry) -> tuple[Entry, ...]:
 
 def _sessions(store: Store) -> list[tuple[Plan, list[Record]]]:
     """Oldest first."""
-    read = (store.read(name) for name in store.sessions())
-    return sorted(((plan, records) for plan, records in read if plan is not None), key=lambda session: session[0].session)
+    return [(plan, records) for plan, records in map(store.read, store.sessions()) if plan is not None]
 
 
 def _folder(context: Context, wanted: Path | None) -> tuple[Path, bool]:

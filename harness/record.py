@@ -6,7 +6,6 @@ Everything before a Record touches the machine; everything after it is pure.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -104,21 +103,21 @@ def seconds_by_round(blocks: Iterable[Block], clock: Literal["wall", "cpu"] = "w
     return {number: total / calls[number] for number, total in seconds.items() if total > 0 and calls[number] > 0 and number not in spoiled}
 
 
-def paired_log_ratios(one: Iterable[Block], other: Iterable[Block], clock: Literal["wall", "cpu"]) -> list[float]:
-    """log(one / other) of the seconds per call in each quiet round that both sides of one launch have.
+def comparable_seconds(
+    one: Iterable[Block], other: Iterable[Block], clock: Literal["wall", "cpu"]
+) -> tuple[dict[int, float], dict[int, float]]:
+    """Seconds per call of two sides of one launch, at the quiet rounds that both have.
 
-    Of steady seconds where all these blocks have them, else of whole blocks on the clock.
+    Steady ones where all these blocks have them, else those of whole blocks on the clock.
     """
-    sides = [{block.round: block for block in side if block.quiet} for side in (one, other)]
-    common = sorted(sides[0].keys() & sides[1].keys())
-    blocks = [[side[number] for number in common] for side in sides]
-    if all(block.steady_seconds for side in blocks for block in side):
-        seconds = [[block.steady_seconds or 0.0 for block in side] for side in blocks]
-    else:
-        whole = [seconds_by_round(side, clock) for side in blocks]
-        both = sorted(whole[0].keys() & whole[1].keys())
-        seconds = [[side[number] for number in both] for side in whole]
-    return [math.log(mine) - math.log(its) for mine, its in zip(*seconds, strict=True)]
+    mine, its = ({block.round: block for block in side if block.quiet} for side in (one, other))
+    common = sorted(mine.keys() & its.keys())
+    first, second = ({number: seconds for number in common if (seconds := side[number].steady_seconds)} for side in (mine, its))
+    if len(first) == len(second) == len(common):
+        return first, second
+    first, second = (seconds_by_round((side[number] for number in common), clock) for side in (mine, its))
+    timed = [number for number in common if number in first and number in second]
+    return {number: first[number] for number in timed}, {number: second[number] for number in timed}
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,10 @@ from collections.abc import Sequence
 
 from harness import metrics, stats
 from harness.metrics import Absent
-from harness.record import Block, paired_log_ratios
+from harness.record import Block, comparable_seconds
 
 STRETCHES = 16
 """Into at most so many stretches of consecutive calls single calls are divided."""
-
-LEAST_PAIRS = 5
-"""Rounds whose blocks are divided on both sides; with fewer, whole blocks are compared."""
 
 
 def log_ratio(head: float, base: float, *, better: metrics.Better = "less") -> float:
@@ -38,7 +35,7 @@ def blocks_log_ratio(head: Sequence[Block], base: Sequence[Block], clock: metric
     workers on one CPU, 0.8, 0.9; the 15 % quantile of whole blocks, each worker where it was, 1.7, 1.7 and now and then 50, where
     one core was slower than the other. 32 rounds give 0.8, 0.8: the rest is memory layout, which only more launches tell.
     """
-    ratios = paired_log_ratios(head, base, clock)
+    ratios = stats.paired_log_ratios(*comparable_seconds(head, base, clock))
     if not ratios:
         one, other = (sum(block.quiet for block in side) for side in (head, base))
         return Absent(f"no quiet round in common: {one} of head, {other} of base")

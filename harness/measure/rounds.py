@@ -14,7 +14,7 @@ from harness.measure.calibration import Calibration
 from harness.measure.cpus import draw_cpus, share_a_cpu
 from harness.measure.effort import EXTENSION_SECONDS, Effort
 from harness.measure.lane import Lane, check_kept, copying
-from harness.record import Block, paired_log_ratios
+from harness.record import Block, comparable_seconds
 
 SLOW_SECONDS = 1.0
 LEAST_ROUNDS = 3
@@ -41,9 +41,8 @@ def rounds(lanes: Sequence[Lane], budget: float, effort: Effort, calibration: Ca
             # Beyond the planned rounds: one for each noisy round, as far as time allows; more while they say too little.
             spent = time.monotonic() - started
             replacing = quiet < total and number < 1.5 * total and spent < 1.5 * budget
-            settled = all(_settled(lane, active[0]) for lane in active[1:])
-            extending = number < effort.extension * total and spent < EXTENSION_SECONDS and not settled
-            if not (replacing or extending):
+            extending = number < effort.extension * total and spent < EXTENSION_SECONDS
+            if not (replacing or (extending and not all(_settled(lane, active[0]) for lane in active[1:]))):
                 break
         turn = [lane for lane, stride in zip(active, strides, strict=True) if number % stride == 0]
         if effort.one_cpu and number % SAME_CPU_ROUNDS == 0:
@@ -67,9 +66,10 @@ def rounds(lanes: Sequence[Lane], budget: float, effort: Effort, calibration: Ca
 
 def _settled(lane: Lane, first: Lane) -> bool:
     """Whether what the rounds say of a lane beside the first one is known to SETTLED: the standard error of their median ratio."""
-    ratios = np.array(paired_log_ratios(lane.blocks, first.blocks, "cpu" if lane.clock == "cpu" else "wall"))
-    if len(ratios) < LEAST_ROUNDS:
+    own, other = comparable_seconds(lane.blocks, first.blocks, "cpu" if lane.clock == "cpu" else "wall")
+    if len(own) < LEAST_ROUNDS:
         return False
+    ratios = np.log(list(own.values())) - np.log(list(other.values()))
     spread = float(np.median(abs(ratios - np.median(ratios))))
     return 1.2533 * 1.4826 * spread <= SETTLED * math.sqrt(len(ratios))
 
@@ -111,6 +111,7 @@ def _block(lane: Lane, effort: Effort, draw: int) -> tuple[int, float, float, fl
 
 def _steady(stamps: np.ndarray, calls: int) -> float | None:
     """Seconds of a call in the fastest nine tenths of the laps, of `calls` each; None of too few laps to leave one out."""
+    if len(stamps) < LEAST_LAPS:
+        return None
     laps = np.sort(np.diff(stamps, prepend=0))
-    kept = int(STEADY_SHARE * len(laps))
-    return float(laps[:kept].mean()) / calls / 1e9 if kept < len(laps) and len(laps) >= LEAST_LAPS else None
+    return float(laps[: int(STEADY_SHARE * len(laps))].mean()) / calls / 1e9
