@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Role, Run
+from implementations._modes import is_lightweight
 from implementations.codec.component import DECODER, FLOW, SONG
 from implementations.codec.configuration import FLAVOURS
 from implementations.codec.contract import check_decoder, check_flow, check_song
@@ -46,8 +47,7 @@ def load(settings: Settings, *, component: str, name: str, open_: Open, precisio
     """Gives `run`. Unlike steps, which replace those of the inputs, mode "lightweight" leaves the guidance out."""
     if settings.precision not in (None, *precisions):
         raise ValueError(f"{component}.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
-    if settings.mode not in (None, "full", "lightweight"):
-        raise ValueError(f"{component}.{name}: mode: expected full or lightweight, found {settings.mode!r}")
+    is_lightweight(f"{component}.{name}", settings)  # refuses what no profile has decided
     with open_(settings) as model:
         yield partial(_RUNS[component], model, settings)
 

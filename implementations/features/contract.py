@@ -17,7 +17,7 @@ import numpy as np
 from harness.component import Inputs, Outputs
 
 if TYPE_CHECKING:
-    from harness.settings import Settings
+    pass
 
 FRAME, HOP = 2048, 512
 BINS = FRAME // 2 + 1
@@ -111,10 +111,3 @@ def check(inputs: Inputs, longest: float | None = None) -> tuple[np.ndarray, int
         where = int(np.argmin(finite))
         raise ValueError(f"features: samples: expected finite samples, found {samples[where]} at sample {where}; remove NaN and inf first")
     return np.ascontiguousarray(samples), int(rate)
-
-
-def is_lightweight(name: str, settings: Settings) -> bool:
-    """Whether the mode asks for the lightweight features; ValueError for `auto`, which a profile has to decide before."""
-    if settings.mode == "auto":
-        raise ValueError(f"features.{name}: mode: expected full or lightweight, found 'auto'; the profile decides it before a run")
-    return settings.mode == "lightweight"

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Requires, Run
+from implementations._modes import is_lightweight
 from implementations.features.blocks import Library, features
 from implementations.features.component import FLOAT32, LIGHTWEIGHT
-from implementations.features.contract import check, is_lightweight
+from implementations.features.contract import check
 
 if TYPE_CHECKING:
     from harness.settings import Settings
@@ -40,7 +41,7 @@ def load(settings: Settings) -> Iterator[Run]:
     """Gives `run`, on MLX's default device."""
     import mlx.core as mx
 
-    lightweight = is_lightweight("mlx_blocks", settings)
+    lightweight = is_lightweight("features.mlx_blocks", settings)
     if settings.precision not in (None, "float32"):
         raise ValueError(f"features.mlx_blocks: precision: expected float32, found {settings.precision!r}; MLX transforms in float32 only")
 

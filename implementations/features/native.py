@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Requires, Run
+from implementations._modes import is_lightweight
 from implementations.features.component import LIGHTWEIGHT
 from implementations.features.contract import (
     FRAME,
@@ -25,7 +26,6 @@ from implementations.features.contract import (
     MELS,
     Measured,
     check,
-    is_lightweight,
     outputs,
 )
 from implementations.features.resample import low_pass, ratio
@@ -157,7 +157,7 @@ def _cpus() -> int:
 @contextmanager
 def load(settings: Settings) -> Iterator[Run]:
     """Gives `run`."""
-    lightweight = is_lightweight("native", settings)
+    lightweight = is_lightweight("features.native", settings)
     import_module("implementations.features._native")
 
     def run(inputs: Inputs) -> Outputs:

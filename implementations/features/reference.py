@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Requires, Run
+from implementations._modes import is_lightweight
 from implementations.features.component import LIGHTWEIGHT
 from implementations.features.contract import (
     COEFFICIENTS,
@@ -23,7 +24,6 @@ from implementations.features.contract import (
     LIGHTWEIGHT_RATE,
     Measured,
     check,
-    is_lightweight,
     outputs,
 )
 
@@ -76,7 +76,7 @@ def load(settings: Settings) -> Iterator[Run]:
     """Gives `run`."""
     for name in ("beat", "effects", "feature"):  # librosa loads its parts when they are first asked for
         import_module(f"librosa.{name}")
-    lightweight = is_lightweight("reference", settings)
+    lightweight = is_lightweight("features.reference", settings)
 
     def run(inputs: Inputs) -> Outputs:
         samples, rate = check(inputs, settings.longest_audio)

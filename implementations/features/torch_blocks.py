@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Requires, Run
+from implementations._modes import is_lightweight
 from implementations._torch import threads
 from implementations.features.blocks import Library, features
 from implementations.features.component import LIGHTWEIGHT
-from implementations.features.contract import check, is_lightweight
+from implementations.features.contract import check
 
 if TYPE_CHECKING:
     from harness.settings import Settings
@@ -39,7 +40,7 @@ def library() -> Library:
 @contextmanager
 def load(settings: Settings) -> Iterator[Run]:
     """Gives `run`; threads are PyTorch's own."""
-    lightweight = is_lightweight("torch_blocks", settings)
+    lightweight = is_lightweight("features.torch_blocks", settings)
 
     def run(inputs: Inputs) -> Outputs:
         samples, rate = check(inputs, settings.longest_audio)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Role, Run
+from implementations._modes import is_lightweight
 from implementations._torch import threads
 from implementations.generator.component import COMPONENTS, depth_request_of, request_of
 from implementations.generator.flavours import CODEBOOKS, Flavour, sized
@@ -75,9 +76,7 @@ def load(
         raise ValueError(f"{component}.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
     if settings.batch not in (None, 1, 2):
         raise ValueError(f"{component}.{name}: batch: expected 2 (the rows of guidance together) or 1, found {settings.batch}")
-    if settings.mode not in (None, "full", "lightweight"):
-        raise ValueError(f"{component}.{name}: mode: expected full or lightweight, found {settings.mode!r}")
-    size = settings.model_size or ("small" if is_lightweight(settings) else None)
+    size = settings.model_size or ("small" if is_lightweight(f"{component}.{name}", settings) else None)
     for module in modules:
         import_module(module)
     held: dict[str, Model] = {}
@@ -97,11 +96,6 @@ def load(
     with threads(settings.threads):
         yield run
     held.clear()
-
-
-def is_lightweight(settings: Settings) -> bool:
-    """Whether what is not set otherwise is to be small: the size, and the precision of rows that have a narrower one."""
-    return settings.mode == "lightweight"
 
 
 def implementations(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.component import Requires
 from implementations.generator.flavours import Flavour, flavour_of
 from implementations.generator.generation import Frame, Model, Request, generate
-from implementations.generator.serving import implementations, is_lightweight
+from implementations.generator.serving import implementations
 
 if TYPE_CHECKING:
     from harness.settings import Settings
@@ -37,7 +37,7 @@ def open_native(flavour: Flavour, settings: Settings) -> Model:
     from implementations.generator.checkpoints import weights_of
     from implementations.generator.engine import Engine, RowByRow
 
-    precision = settings.precision or ("int8" if is_lightweight(settings) else "float32")
+    precision = settings.precision or ("int8" if settings.mode == "lightweight" else "float32")
     hold = partial(native.hold_int8 if precision == "int8" else native.hold, threads=settings.threads)
     half = precision == "float16"
     weights = weights_of(flavour, torch.float16 if half else torch.bfloat16)

@@ -10,8 +10,8 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from harness.component import Implementation, Inputs, Outputs, Requires, Run
+from implementations._modes import is_lightweight
 from implementations.features import native, reference
-from implementations.features.contract import is_lightweight
 from implementations.song_queue.component import LIGHTWEIGHT, songs_of, stacked
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def load_librosa(settings: Settings) -> Iterator[Run]:
 @contextmanager
 def load_native(settings: Settings) -> Iterator[Run]:
     """Gives `run`; more than one worker are processes that start here, fresh ones: a fork would copy locks that threads hold."""
-    song = partial(_by_native, lightweight=is_lightweight("native", settings))
+    song = partial(_by_native, lightweight=is_lightweight("features.native", settings))
     with native.load(settings.only(("mode",))):
         if (settings.workers or 1) == 1:
             yield _run(map, song, settings.longest_audio)

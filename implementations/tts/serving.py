@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Requires, Role, Run
+from implementations._modes import is_lightweight
 from implementations._torch import threads
 from implementations.tts.component import check_inputs
 from implementations.tts.voices import AT_48KHZ, SIZES, VOICES, Voice
@@ -39,8 +40,7 @@ def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], streame
         raise ValueError(f"tts.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
     if settings.sample_rate not in (None, 22050, 48000):
         raise ValueError(f"tts.{name}: sample_rate: expected 22050 or 48000 Hz, which there are models for, found {settings.sample_rate}")
-    if settings.mode not in (None, "full", "lightweight"):
-        raise ValueError(f"tts.{name}: mode: expected full or lightweight, found {settings.mode!r}")
+    is_lightweight(f"tts.{name}", settings)  # refuses what no profile has decided
     lexicon = best()
     engines: dict[str, list[Engine]] = {}
     workers = settings.workers or 1
