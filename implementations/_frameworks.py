@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from implementations.codec.benchmark import decibels, timed
+from implementations._comparing import snr_db, timed
 
 Call = Callable[[], np.ndarray]
 
@@ -123,7 +123,7 @@ def _measured(name: str, block: Block, rounds: int, threads: int) -> str:
 
         try:
             made = block.own[name](threads) if name in block.own else FRAMEWORKS[name](module, block.inputs, threads)
-            parity = decibels(plain(), made())
+            parity = snr_db(plain(), made())
         except Exception as error:
             return f"{name}: {type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0][:200]}"
         seconds, ratios = timed({"reference": plain, name: made}, rounds)

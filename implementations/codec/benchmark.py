@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from implementations._comparing import snr_db, timed
 from implementations.codec.configuration import FLAVOURS, LATENTS_PER_FRAME, LATENTS_PER_SECOND, Configuration
 from implementations.codec.song import SEGMENT, cut
 
@@ -89,27 +89,6 @@ def decodings(precision: str) -> dict[str, Evaluate]:
     return found
 
 
-def timed(calls: Mapping[str, Evaluate], rounds: int) -> tuple[dict[str, float], list[float]]:
-    """Median seconds of each call, and the ratio first / second of every round; the calls take turns."""
-    names = list(calls)
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(rounds + 1):
-        for name in names if turn % 2 else names[::-1]:
-            begin = time.perf_counter()
-            calls[name]()
-            if turn:  # the first round warms up
-                times[name].append(time.perf_counter() - begin)
-    ratios = [one / two for one, two in zip(*(times[name] for name in names), strict=True)]
-    return {name: statistics.median(found) for name, found in times.items()}, ratios
-
-
-def decibels(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """Signal to noise."""
-    signal = reference.astype(np.float64)
-    noise = np.square(candidate - signal).sum()
-    return float(10 * np.log10(np.square(signal).sum() / noise)) if noise else float("inf")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=93, help="code frames of a segment: 93 are 186 latents, upstream's 372 are 744")
@@ -135,7 +114,7 @@ def _compare(title: str, calls: Mapping[str, Evaluate], rounds: int) -> dict[str
     seconds, ratios = timed(calls, rounds)
     each = ", ".join(f"{name} {value:.3f} s" for name, value in seconds.items())
     spread = f"{statistics.median(ratios):.2f}x [{min(ratios):.2f}, {max(ratios):.2f}]"
-    parity = decibels(calls["reference"](), calls["torch_packed"]())
+    parity = snr_db(calls["reference"](), calls["torch_packed"]())
     print(f"{title}: {each}; {spread} at {parity:.0f} dB", flush=True)
     return seconds
 

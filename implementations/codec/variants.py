@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from harness.component import Approximate, Inputs, Metric, Outputs, Variant
+from implementations._comparing import snr_db
 
 _BOUNDS: Mapping[str, Mapping[str, float]] = {
     "bfloat16": {"latents": 43.0, "levels": 0.11, "wave": 31.0, "song": 28.0},
@@ -41,14 +42,6 @@ def variants(component: str, precisions: tuple[str, ...], *, solver: bool) -> tu
 def flipped_share(reference: np.ndarray, candidate: np.ndarray) -> float:
     """The share of levels that are not the reference's."""
     return float(np.mean(reference != candidate)) if reference.shape == candidate.shape else 1.0
-
-
-def snr_db(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """Signal to noise in dB; -inf where there are other samples than expected."""
-    if reference.shape != candidate.shape:
-        return -np.inf
-    signal, noise = (float(np.square(values, dtype=np.float64).sum()) for values in (reference, candidate - reference))
-    return np.inf if noise == 0 else 10 * np.log10(signal / noise) if signal else -np.inf
 
 
 def _parity(component: str, precision: str, reason: str, settings: Mapping[str, Any]) -> dict[str, Approximate]:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from harness.component import Approximate, Inputs, Metric, Variant
+from implementations._comparing import snr_db
 from implementations.generator.component import depth_request_of, request_of
 from implementations.generator.flavours import CODEBOOKS, flavour_of
 from implementations.generator.sampling import choose
@@ -31,12 +32,7 @@ def until_parted(reference: np.ndarray, candidate: np.ndarray, inputs: Inputs) -
         parted = np.flatnonzero(np.not_equal(*map(np.array, chosen)))
         if len(parted):
             same.flat[parted[0] + 1 :] = False
-    return _snr(reference[:count][same], candidate[:count][same])
-
-
-def _snr(reference: np.ndarray, candidate: np.ndarray) -> float:
-    signal, noise = (float(np.square(values, dtype=np.float64).sum()) for values in (reference, candidate - reference))
-    return 10 * math.log10(signal / noise) if noise else math.inf
+    return snr_db(reference[:count][same], candidate[:count][same])
 
 
 def _in_range(reference: np.ndarray, candidate: np.ndarray, inputs: Inputs) -> float:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import time
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from implementations._comparing import timed
 from implementations.generator.checkpoints import Weights, model_of, weights_of
 from implementations.generator.component import GENERATOR, request_of
 from implementations.generator.flavours import CODEBOOKS, FLAVOURS, Flavour
@@ -145,16 +145,8 @@ def main() -> None:
     case = {**GENERATOR.case("tiny").make(0), "flavour": flavour.name, "muq": np.zeros(flavour.muq, np.float32)}
     request = request_of({**case, "frames": options.frames + 2, "top_k": 50, "end": flavour.vocabulary})[1]
     upstream = Upstream(load(options.heartlib, options.torchtune, flavour, weights), request)
-    rows: dict[str, Upstream | Reference] = {"upstream": upstream, "reference": Reference(model_of(flavour, weights), request)}
-    seconds: dict[str, list[float]] = {name: [] for name in rows}
-    for number in range(options.frames + 1):
-        for name in list(rows)[:: 1 if number % 2 else -1]:
-            started = time.perf_counter()
-            rows[name].step()
-            if number:  # the first frame warms up
-                seconds[name].append(time.perf_counter() - started)
-    ratios = [mine / theirs for mine, theirs in zip(seconds["reference"], seconds["upstream"], strict=True)]
-    each = ", ".join(f"{name} {statistics.median(found) * 1e3:.0f} ms" for name, found in seconds.items())
+    seconds, ratios = timed({"reference": Reference(model_of(flavour, weights), request).step, "upstream": upstream.step}, options.frames)
+    each = ", ".join(f"{name} {found * 1e3:.0f} ms" for name, found in seconds.items())
     print(f"a frame: {each}; reference over upstream {statistics.median(ratios):.3f} [{min(ratios):.3f}, {max(ratios):.3f}]")
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from implementations.codec.benchmark import CHECKED, DEPTHS, Layers, decibels, evaluations, model_of, timed
+from implementations._comparing import snr_db, timed
+from implementations.codec.benchmark import CHECKED, DEPTHS, Layers, evaluations, model_of
 from implementations.codec.configuration import FLAVOURS
 
 
@@ -18,7 +19,7 @@ def test_costs_of_layers_follow_from_three_depths():
 @pytest.mark.parametrize(("precision", "least"), [("float32", 110), ("bfloat16", 30)])
 def test_both_evaluations_are_of_the_same_weights_and_inputs(precision, least):
     calls = evaluations(FLAVOURS["tiny"], 5, precision)
-    assert least <= decibels(calls["reference"](), calls["torch_packed"]()) < 200
+    assert least <= snr_db(calls["reference"](), calls["torch_packed"]()) < 200
 
 
 def test_calls_take_turns_and_the_first_round_only_warms_up():
@@ -31,5 +32,5 @@ def test_calls_take_turns_and_the_first_round_only_warms_up():
 
 
 def test_equal_results_have_no_noise():
-    assert decibels(np.ones(3), np.ones(3)) == float("inf")
-    assert decibels(np.ones(3), np.full(3, 1.1)) == pytest.approx(20)
+    assert snr_db(np.ones(3), np.ones(3)) == float("inf")
+    assert snr_db(np.ones(3), np.full(3, 1.1)) == pytest.approx(20)
