@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from harness.component import Work
 from harness.gate import compare
 from harness.gate.decide import LAUNCHES, Decision, Series, decide
+from harness.gate.effort import EFFORT, budget
 from harness.gate.margins import Margins
 from harness.gate.sides import Side
 from harness.machine import state
 from harness.measure.calibration import Calibration
-from harness.measure.effort import Effort
 from harness.measure.lane import Lane, Target
-from harness.measure.launch import CALLS_SHARE, ROUNDS_SHARE, measure
+from harness.measure.launch import measure
 from harness.measure.plan import session_name
 from harness.measure.process import PATIENCE_SECONDS, pins
 from harness.measure.records import SEEDS, record_of
@@ -32,26 +32,6 @@ from harness.registry import Registry
 from harness.settings import Settings
 from harness.store import Store
 from harness.verdict import Problem
-
-EFFORT = Effort(
-    slow_rounds=2,
-    longest_call=30.0,
-    share=False,
-    block_seconds=0.0025,
-    most_rounds=16,
-    extension=2,
-    quick_seconds=0.02,
-    laps=25,
-    one_cpu=True,
-    first_chunk_seconds=0.0,
-)
-SLOW_ROUNDS, SLOW_SECONDS = 8, 0.01
-"""Rounds of a launch where a call takes longer than a block should."""
-
-CALLS, SHORT_SECONDS = 160, 0.002
-"""A launch times so many calls singly where a call takes no longer: four stretches of them tell the 95 % latency."""
-
-MOST_LAUNCH_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -182,8 +162,8 @@ class _Bench:
         since, started = state.counters(), datetime.datetime.now(datetime.UTC)
         records: list[Record] = []
         try:
-            budget = lambda: _budget([lane.seconds for lane in lanes if not lane.done])  # noqa: E731
-            measure(lanes, number, seeds=SEEDS, seconds=budget, effort=EFFORT, calibration=self.calibration, rng=self.rng)
+            seconds = lambda: budget([lane.seconds for lane in lanes if not lane.done])  # noqa: E731
+            measure(lanes, number, seeds=SEEDS, seconds=seconds, effort=EFFORT, calibration=self.calibration, rng=self.rng)
         finally:
             now = state.state(since)
             for lane in lanes:
@@ -274,15 +254,6 @@ def slowdown(margins: Margins) -> dict[str, tuple[float, float]]:
         "bytes": "peak_bytes",
     }
     return {what: margins.injected(metric) for what, metric in of.items()}
-
-
-def _budget(seconds: Sequence[float]) -> float:
-    """Seconds for the rounds and single calls of one launch of these lanes, of which one has only made a slowed-down first call."""
-    usual = sorted(seconds)[(len(seconds) - 1) // 2]
-    each = max(EFFORT.block_seconds, usual)
-    rounds = each * (EFFORT.most_rounds if each < SLOW_SECONDS else SLOW_ROUNDS) / ROUNDS_SHARE
-    calls = usual * CALLS / CALLS_SHARE if usual < SHORT_SECONDS else 0.0
-    return min(MOST_LAUNCH_SECONDS, len(seconds) * max(rounds, calls))
 
 
 def _decisions(found: Sequence[Series], decisions: Sequence[Decision]) -> dict[tuple[Key, str], Decision]:
