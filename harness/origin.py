@@ -13,6 +13,15 @@ from typing import Any
 from harness.component import Implementation
 
 
+def attribute(value: str) -> Any:
+    """The object of an entry point's value, `package.module:NAME`, imported."""
+    module, _, name = value.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
 def unused(names: Sequence[str]) -> list[str]:
     """Of these modules those that were not imported in this process."""
     return [name for name in names if name not in sys.modules]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
-import importlib
 import os
 import random
 import resource
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import clock, memory, origin, returned
+from harness import clock, cputime, memory, origin, returned
 from harness.component import Implementation, Inputs, Loaded, Run
 from harness.settings import Settings
 
@@ -68,23 +67,23 @@ class Runner:
         gc.collect()
         base = memory.rss()
         shares = slowdown or {}
-        watch = _stopwatch("wall", shares.get("load"))
-        children = _children_cpu_ns()
+        watch = clock.stopwatch("wall", shares.get("load"))
+        children = cputime.children_ns()
         watch.start()
-        found: Implementation = _attribute(implementation)
+        found: Implementation = origin.attribute(implementation)
         self._context = found.load(Settings(**settings))
         given = self._context.__enter__()
         wall, cpu = watch.elapsed()
-        cpu += _children_cpu_ns() - children
+        cpu += cputime.children_ns() - children
         self._run = given.run if isinstance(given, Loaded) else given
         if not callable(self._run):
             raise TypeError(f"load() must give a function run(inputs), found {type(self._run).__name__}")
         self._implementation = found
         self._unused = origin.unused([found.requires.native] if found.requires.native else [])  # before its hash is asked for
-        self._watch, self._cold_watch = (_stopwatch(found.clock, shares.get(of)) for of in ("block", "cold"))
+        self._watch, self._cold_watch = (clock.stopwatch(found.clock, shares.get(of)) for of in ("block", "cold"))
         # Latencies are judged on the wall clock, whatever the clock of the implementation.
         latency = "wall" if found.clock == "cpu" else found.clock
-        self._calls_watch = _stopwatch(latency, shares.get("calls"), shares.get("tail"))
+        self._calls_watch = clock.stopwatch(latency, shares.get("calls"), shares.get("tail"))
         self._added_bytes = shares.get("bytes", (0.0, 0.0))
         # The frameworks' own objects stay: a full collection of them in the middle of a block is not the implementation's cost.
         gc.collect()
@@ -135,33 +134,34 @@ class Runner:
         order = self._random.choices(list(self._inputs), k=calls)
         # Half of the time the last output is kept (is it finished when run returns?), else any (does a later call change it?).
         keep = self._random.choice((calls, self._random.randint(1, calls)))
-        sequence, run, real, kept = [self._inputs[seed] for seed in order], self._run, returned.real, None
+        numbered = list(enumerate((self._inputs[seed] for seed in order), 1))
         each = -(-calls // laps) if laps and self._watch.clock in ("cpu", "wall") else calls
-        lap, stamps, arrivals = self._watch.lap_ns, list[int](), list[int]()
+        parts = [numbered[start : start + each] for start in range(0, calls, each)]
+        run, real, lap, kept, stamps, arrivals = self._run, returned.real, self._watch.lap_ns, None, list[int](), list[int]()
         watch = self._watch if calls == 1 else None
         self._kept = None
-        children = _children_cpu_ns()
+        children = cputime.children_ns()
         self._watch.start()
-        for index, inputs in enumerate(sequence, 1):
-            outputs = real(run(inputs), watch, arrivals)
-            if index == keep:
-                kept = outputs
-            if index % each == 0:
-                stamps.append(lap())
+        for part in parts:
+            for index, inputs in part:
+                outputs = real(run(inputs), watch, arrivals)
+                if index == keep:
+                    kept = outputs
+            stamps.append(lap())
         wall, cpu = self._watch.elapsed()
         self._after_block = (process_time_ns(), thread_time_ns())
-        cpu += _children_cpu_ns() - children
+        cpu += cputime.children_ns() - children
         chunks = [arrivals] if arrivals else []
         answer = {"wall_ns": wall, "cpu_ns": cpu, "chunks_ns": chunks, "chunk_rows": [returned.rows(kept) for _ in chunks]}
         after = self._keep(order[keep - 1], kept)
-        return {**answer, "after_ns": after, "laps_ns": np.array(stamps, np.int64), "lap_calls": each}
+        return {**answer, "after_ns": after, "laps_ns": np.array(stamps[: calls // each], np.int64), "lap_calls": each}
 
     def calls(self, *, count: int, seconds: float) -> dict[str, Any]:
         """Up to `count` calls within `seconds`, one stamp per call, and per chunk where outputs come in chunks.
 
         `chunk_rows`: how long each chunk is, along the axis on which chunks are joined.
         """
-        stamps, chunks, rows, spent, cpu = [], [], [], 0, _cpu_ns()
+        stamps, chunks, rows, spent, cpu = [], [], [], 0, cputime.total_ns()
         self._kept = None
         for _ in range(count):
             seed = self._random.choice(list(self._inputs))
@@ -178,13 +178,13 @@ class Runner:
             if spent > seconds * 1e9:
                 break
         self._after_block = (process_time_ns(), thread_time_ns())
-        cpu = _cpu_ns() - cpu
+        cpu = cputime.total_ns() - cpu
         after = self._keep(seed, outputs)
         return {"calls_ns": np.array(stamps, np.int64), "chunks_ns": chunks, "chunk_rows": rows, "cpu_ns": cpu, "after_ns": after}
 
     def first_chunks(self, *, count: int) -> dict[str, Any]:
         """So many calls that are left at their first chunk, one stamp each."""
-        stamps, cpu = [], _cpu_ns()
+        stamps, cpu = [], cputime.total_ns()
         for _ in range(count):
             inputs, watch = self._inputs[self._random.choice(list(self._inputs))], self._calls_watch
             watch.start()
@@ -193,7 +193,7 @@ class Runner:
             stamps.append(watch.elapsed().wall_ns)
             if isinstance(chunks, Generator):
                 chunks.close()  # a cut call ends here, and not inside the next one's time
-        return {"firsts_ns": stamps, "cpu_ns": _cpu_ns() - cpu}
+        return {"firsts_ns": stamps, "cpu_ns": cputime.total_ns() - cpu}
 
     def check(self, *, inputs: bool) -> dict[str, Any]:
         """The kept output's digest, the processor time other threads took since the block, the memory held, and whether the
@@ -274,11 +274,11 @@ class Runner:
 
     def _timed(self, seed: int, watch: clock.Stopwatch | None = None) -> tuple[dict[str, Any], Any]:
         watch, arrivals = watch or self._watch, list[int]()
-        inputs, children = self._inputs[seed], _children_cpu_ns()
+        inputs, children = self._inputs[seed], cputime.children_ns()
         watch.start()
         outputs = returned.real(self._run(inputs), watch, arrivals)
         wall, cpu = watch.elapsed()
-        return {"wall_ns": wall, "cpu_ns": cpu + _children_cpu_ns() - children, "arrivals_ns": arrivals}, outputs
+        return {"wall_ns": wall, "cpu_ns": cpu + cputime.children_ns() - children, "arrivals_ns": arrivals}, outputs
 
     def _joined(self, outputs: Any) -> dict[str, np.ndarray]:
         return returned.sendable(returned.joined(outputs))
@@ -294,16 +294,6 @@ class Runner:
         return f"the inputs of seed {changed[0]}" if changed else ""
 
 
-def _cpu_ns() -> int:
-    return process_time_ns() + _children_cpu_ns()
-
-
-def _children_cpu_ns() -> int:
-    """Processor time of child processes that have ended."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return int((usage.ru_utime + usage.ru_stime) * 1e9)
-
-
 def _pin(affinity: list[int]) -> None:
     if not hasattr(os, "sched_setaffinity"):
         raise OSError(f"affinity {affinity}: this system cannot bind a process to CPUs; leave the setting out")
@@ -312,15 +302,3 @@ def _pin(affinity: list[int]) -> None:
     except OSError:
         raise ValueError(f"affinity: expected CPUs out of {sorted(os.sched_getaffinity(0))}, found {affinity}") from None
 
-
-def _stopwatch(name: str, added: tuple[float, float] | None, tail: tuple[float, float] | None = None) -> clock.Stopwatch:
-    return clock.SlowedStopwatch(name, *added, tail) if added else clock.Stopwatch(name)
-
-
-def _attribute(target: str) -> Any:
-    """The object of an entry point's value, `package.module:NAME`."""
-    module, _, name = target.partition(":")
-    found: Any = importlib.import_module(module)
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found

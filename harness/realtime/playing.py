@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from harness import origin
 from harness.callback import Callback
 from harness.component import Implementation
 from harness.settings import Settings
@@ -56,7 +57,7 @@ def beside_empty(*, implementation: str, settings: dict[str, Any], seconds: floa
     assert given.audio_buffer is not None
     assert given.sample_rate is not None
     frames, rate = given.audio_buffer, float(given.sample_rate)
-    found = _attribute(implementation)
+    found: Implementation = origin.attribute(implementation)
     if found.realtime is None:
         raise TypeError(f"{implementation}: expected an implementation with a real-time callback, found none")
     subject, empty = Stage(frames, rate), Stage(frames, rate)
@@ -126,8 +127,3 @@ class Stage:
         block = {"frames": self._frames, "rate": self._rate}
         return {"columns": columns, "latencies": self._latencies, "granted": dict(self._granted), **block}
 
-
-def _attribute(target: str) -> Implementation:
-    module, _, name = target.partition(":")
-    found: Implementation = getattr(importlib.import_module(module), name)
-    return found
