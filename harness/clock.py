@@ -116,6 +116,11 @@ class SlowedStopwatch(Stopwatch):
         return len(self._known) >= LEAST_KNOWN and self._own > self._known[int(SLOWEST * len(self._known))]
 
 
+def stopwatch(clock: str, added: tuple[float, float] | None, tail: tuple[float, float] | None = None) -> Stopwatch:
+    """A stopwatch; one that is slowed down where something is to be added (see SlowedStopwatch)."""
+    return SlowedStopwatch(clock, *added, tail) if added else Stopwatch(clock)
+
+
 class _CudaEvents:
     """The time between two events of the device, which it stamps itself."""
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.gate.ratios import blocks_log_ratio, log_ratio
+from harness.gate.ratios import blocks_log_ratio, log_ratio, typical_percentile
 from harness.metrics import Absent
 from harness.record import Block
 from tests.synthetic import blocks
@@ -77,3 +77,15 @@ def test_noisy_rounds_of_divided_blocks_do_not_count() -> None:
     head = [*divided([1.1e-5] * 8, [1e-3] * 8), *(Block(n, 100, 9.0, 9.0, False, 9.0) for n in range(8, 20))]
     base = divided([1e-5] * 20, [1e-3] * 20)
     assert blocks_log_ratio(head, base, "wall") == pytest.approx(math.log(1.1))
+
+
+def test_a_burst_changes_no_percentile_of_a_launch() -> None:
+    calls = np.full(120, 1e-3)
+    calls[17:40] = 5e-3
+    assert typical_percentile(list(calls), 0.95) == typical_percentile(list(calls), 0.5) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(("share", "count", "period"), [(0.95, 120, 10), (0.95, 1000, 10), (0.99, 1000, 40), (0.5, 120, 1)])
+def test_what_comes_back_in_every_stretch_shows(share: float, count: int, period: int) -> None:
+    calls = [1e-3 + (1e-3 if number % period == 0 else 0.0) for number in range(count)]
+    assert typical_percentile(calls, share) == pytest.approx(2e-3)

@@ -360,11 +360,16 @@ class Obliging:
         return {"seed": 0, "digest": "same", "hidden_cpu_ns": 0, "rss_bytes": 0, "mutated": "", "rewritten": False}
 
 
-def rounds(installed, budget, kernel, seconds=(0.002, 0.002), first=None):
-    """(round, quiet) of the blocks of each lane, whose calls take `seconds`, and took `first` before."""
+def lanes_of(installed, seconds, first=None):
+    """Lanes whose calls take `seconds`, and took `first` before."""
     target = SimpleNamespace(implementation=installed.implementations("sorting")["twice"], expected={0: {}})
     pairs = zip(seconds, first or seconds, strict=True)
-    lanes = [Lane(target, worker=Obliging(each), seconds=before, trusted={0: {"same"}}) for each, before in pairs]
+    return [Lane(target, worker=Obliging(each), seconds=before, trusted={0: {"same"}}) for each, before in pairs]
+
+
+def rounds(installed, budget, kernel, seconds=(0.002, 0.002), first=None):
+    """(round, quiet) of the blocks of each lane."""
+    lanes = lanes_of(installed, seconds, first)
     taken.rounds(lanes, budget, DEFAULT, kernel, random.Random(3))
     return [[(block.round, block.quiet) for block in lane.blocks] for lane in lanes]
 
@@ -412,10 +417,21 @@ def test_slow_rows_share_their_rounds(installed):
     assert slowest == [0]
 
 
+def test_rows_that_do_the_same_work_make_equally_many_calls_in_a_round(installed, monkeypatch):
+    monkeypatch.setattr(taken, "share_a_cpu", lambda lanes, cpu: None)
+    seconds, first = (0.0001, 0.0001, 0.0002), (0.0001, 0.0004, 0.0003)
+    for alike in (True, False):
+        lanes = lanes_of(installed, seconds, first)
+        taken.rounds(lanes, 0.04, Effort(alike=alike), calibration(), random.Random(3))
+        equal = [len({block.calls for block in of_round}) == 1 for of_round in zip(*(lane.blocks for lane in lanes), strict=True)]
+        assert len(equal) > 3
+        assert all(equal) if alike else not any(equal)
+
+
 def test_the_order_of_the_rows_changes_from_round_to_round(installed, monkeypatch):
     asked = []
     block = taken._block
-    monkeypatch.setattr(taken, "_block", lambda lane, effort, draw: asked.append(id(lane)) or block(lane, effort, draw))
+    monkeypatch.setattr(taken, "_block", lambda lane, *how: asked.append(id(lane)) or block(lane, *how))
     rounds(installed, 0.12, calibration(), (0.002, 0.002, 0.002))
     turns = [tuple(asked[start : start + 3]) for start in range(0, len(asked), 3)]
     assert len(turns) == 20

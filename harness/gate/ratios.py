@@ -13,6 +13,9 @@ from harness.record import Block, comparable_seconds
 STRETCHES = 16
 """Into at most so many stretches of consecutive calls single calls are divided."""
 
+FAR = 0.98
+"""Percentiles beyond are told by stretches with calls enough for two that are slower, others for one: a lone one is mostly noise."""
+
 
 def log_ratio(head: float, base: float, *, better: metrics.Better = "less") -> float:
     """log(head / base), turned so that above 0 is worse: of throughput and the like, `better` is "more".
@@ -33,7 +36,8 @@ def blocks_log_ratio(head: Sequence[Block], base: Sequence[Block], clock: metric
     Neighbours in time share what the machine does to both, and the steady part of a block leaves out what interrupts a few calls.
     Chosen by how far equal workers are apart, 2 shared cores, 16 rounds, rms in percent of 48 pairs (10 us; 1 ms): this, with the
     workers on one CPU, 0.8, 0.9; the 15 % quantile of whole blocks, each worker where it was, 1.7, 1.7 and now and then 50, where
-    one core was slower than the other. 32 rounds give 0.8, 0.8: the rest is memory layout, which only more launches tell.
+    one core was slower than the other. 32 rounds give 0.8, 0.8, and 12 of 4 ms 0.8, 0.9: the rest is memory layout, which only
+    more launches tell.
     """
     ratios = stats.paired_log_ratios(*comparable_seconds(head, base, clock))
     if not ratios:
@@ -43,12 +47,13 @@ def blocks_log_ratio(head: Sequence[Block], base: Sequence[Block], clock: metric
 
 
 def typical_percentile(calls: Sequence[float], share: float) -> float:
-    """A percentile of single calls, in order: what it is in a quiet stretch of them (the lower quartile of the stretches).
+    """A percentile of single calls, in order: what it is in a quiet stretch of them (at least three of four show more).
 
-    A stretch has calls enough for two that are slower. What three stretches of four do not show is left out: bursts of
-    noise make nearly all of the tail of a short kernel. Over 60 pairs of equal workers, 2 shared cores, 1 ms, the 95 % latency
-    differed by 17 % (rms), this one by 3; the 99 % latency of 10 us calls by 32 % and 18; the median by 2.4 % and 1.6.
+    What shows in fewer of them is left out: bursts of noise make nearly all of the tail of a short kernel. A cost of every tenth call
+    shows. Over 70 pairs of equal workers, 2 shared cores, the 95 % latency of 120 calls of 1 ms differed by 7 % (rms), this one by 3.3;
+    the 99 % latency of 1000 calls of 10 us by 32 % and 18; the median by 2.4 % and 1.6.
     """
-    count = max(1, min(STRETCHES, int(len(calls) * (1 - share) / 2 + 1e-9)))
+    count = max(1, min(STRETCHES, int(len(calls) * (1 - share) / (2 if share > FAR else 1) + 1e-9)))
     edges = [len(calls) * number // count for number in range(count + 1)]
-    return stats.quantile([stats.quantile(calls[start:end], share) for start, end in itertools.pairwise(edges)], 0.25)
+    stretches = sorted(stats.quantile(calls[start:end], share) for start, end in itertools.pairwise(edges))
+    return stretches[(count - 1) // 4]

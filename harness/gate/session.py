@@ -163,7 +163,7 @@ class _Bench:
         records: list[Record] = []
         try:
             seconds = lambda: budget([lane.seconds for lane in lanes if not lane.done])  # noqa: E731
-            measure(lanes, number, seeds=SEEDS, seconds=seconds, effort=EFFORT, calibration=self.calibration, rng=self.rng)
+            measure(lanes, number, seeds=SEEDS, budget=seconds, effort=EFFORT, calibration=self.calibration, rng=self.rng)
         finally:
             now = state.state(since)
             for lane in lanes:

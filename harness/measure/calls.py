@@ -24,7 +24,7 @@ def single_calls(lanes: Sequence[Lane], budget: float, effort: Effort, rng: rand
             _keep_chunks(lane, lane.block_chunks)
     cpus = draw_cpus(rng)
     for number in range(SLICES):
-        if effort.one_cpu:
+        if effort.alike:
             share_a_cpu(lanes, cpus[number % len(cpus)])
         for lane in rng.sample(list(lanes), len(lanes)):
             if not lane.done and not (lane.seconds > share / SLICES and lane.calls):

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Budget(NamedTuple):
+    """Seconds that the rounds of a launch may take, and its single calls, of all rows together."""
+
+    rounds: float
+    calls: float
 
 
 @dataclass(frozen=True)
@@ -12,8 +20,9 @@ class Effort:
     it, the quick one first; what only a fresh process can tell (first call, memory) is then absent from the others.
     block_seconds: of calls timed together. most_rounds: of blocks, in each launch. extension: so many times as many rounds are
     taken, within EXTENSION_SECONDS, of rows that were disturbed in nearly all of them. quick_seconds: a row whose call takes less
-    answers every seed before it is timed; of slower ones the timed calls are checked. laps: stamps within a block, see Block. one_cpu:
-    rows of one thread take their rounds on the same CPU, now on this one, now on another. first_chunk_seconds: what calls that are
+    answers every seed before it is timed; of slower ones the timed calls are checked. laps: stamps within a block, see Block. alike:
+    the rows do the same work, so their blocks have equally many calls, and those of one thread take their rounds on the same CPU,
+    now on this one, now on another. first_chunk_seconds: what calls that are
     left at their first chunk may take in each launch of a row, so that a percentile of first chunks can be told.
     """
 
@@ -25,7 +34,7 @@ class Effort:
     extension: int = 1
     quick_seconds: float = 0.1
     laps: int = 0
-    one_cpu: bool = False
+    alike: bool = False
     first_chunk_seconds: float = 2.0
 
 

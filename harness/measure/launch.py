@@ -12,15 +12,13 @@ from harness.measure import slow, suspects
 from harness.measure.calibration import Calibration
 from harness.measure.calls import first_chunks, single_calls
 from harness.measure.cpus import share_a_cpu
-from harness.measure.effort import Effort
+from harness.measure.effort import Budget, Effort
 from harness.measure.lane import Lane, ask_together, judge_inputs, judge_outputs
 from harness.measure.process import WorkerProcess
 from harness.measure.rounds import rounds
 from harness.record import Outcome
 
 READY_SECONDS = 0.5
-ROUNDS_SHARE, CALLS_SHARE = 0.6, 0.3
-"""Of a launch's time; the rest is what asking takes."""
 
 
 def measure(
@@ -28,13 +26,13 @@ def measure(
     launch: int,
     *,
     seeds: Sequence[int],
-    seconds: Callable[[], float],
+    budget: Callable[[], Budget],
     effort: Effort,
     calibration: Calibration,
     rng: random.Random,
     timed: bool = True,
 ) -> None:
-    """Fill the lanes and end them. `seconds()` is asked when parity is done: how long rounds and single calls may take together.
+    """Fill the lanes and end them. `budget()` is asked when parity is done.
 
     timed: False stops after parity, on every seed. Interrupted, lanes keep what they have; the caller kills their processes.
     """
@@ -52,10 +50,10 @@ def measure(
     _finish([lane for lane, _ in slow_ones] if timed else _active(lanes), fresh=False)
     if not _active(lanes):
         return
-    budget = seconds()
-    rounds(_active(lanes), ROUNDS_SHARE * budget, effort, calibration, rng)
-    single_calls(_active(lanes), CALLS_SHARE * budget, effort, rng)
-    if effort.one_cpu:
+    seconds = budget()
+    rounds(_active(lanes), seconds.rounds, effort, calibration, rng)
+    single_calls(_active(lanes), seconds.calls, effort, rng)
+    if effort.alike:
         share_a_cpu(lanes, None)
     first_chunks(_active(lanes), effort.first_chunk_seconds, rng)
     fresh = launch == 0 and len(seeds) > 1

@@ -16,7 +16,7 @@ from harness.component import Outputs, Work
 from harness.machine import state
 from harness.measure import slow
 from harness.measure.calibration import Calibration
-from harness.measure.effort import DEFAULT, Effort
+from harness.measure.effort import DEFAULT, Budget, Effort
 from harness.measure.lane import Lane, Target
 from harness.measure.launch import measure
 from harness.measure.plan import replaced
@@ -35,6 +35,9 @@ COMPONENT_SECONDS = 35.0
 
 LEAST_SECONDS, MOST_SECONDS = 0.05, 0.6
 """Per row and launch, for rounds and single calls."""
+
+ROUNDS_SHARE, CALLS_SHARE = 0.6, 0.3
+"""Of that; the rest is what asking takes."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def run(
             since, started = state.counters(), datetime.datetime.now(datetime.UTC)
             try:
                 measure(
-                    lanes, step.launch, seeds=session.seeds, seconds=budget, effort=effort, calibration=calibration, rng=rng, timed=timed
+                    lanes, step.launch, seeds=session.seeds, budget=budget, effort=effort, calibration=calibration, rng=rng, timed=timed
                 )
                 waiting |= {lane.target.lane_name: lane for lane in lanes if lane.waits}
             finally:
@@ -254,5 +257,9 @@ def _dismiss(lanes: dict[str, Lane]) -> None:
     lanes.clear()
 
 
-def _budget(end: float, lanes: int) -> Callable[[], float]:
-    return lambda: min(MOST_SECONDS * lanes, max(LEAST_SECONDS * lanes, end - time.monotonic()))
+def _budget(end: float, lanes: int) -> Callable[[], Budget]:
+    def budget() -> Budget:
+        seconds = min(MOST_SECONDS * lanes, max(LEAST_SECONDS * lanes, end - time.monotonic()))
+        return Budget(ROUNDS_SHARE * seconds, CALLS_SHARE * seconds)
+
+    return budget
