@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import difflib
 import fnmatch
+import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -138,7 +139,8 @@ def discover(entry_points: Iterable[importlib.metadata.EntryPoint] | None = None
     """Load every registered entry; one that raises, prints or lies about its name becomes a fact, never an exception."""
     if entry_points is None:
         entry_points = [*importlib.metadata.entry_points(group=COMPONENTS), *importlib.metadata.entry_points(group=IMPLEMENTATIONS)]
-    entries = [_load(point) for point in entry_points]
+    name_and_version = functools.cache(_name_and_version)  # parsing a distribution's metadata takes a millisecond
+    entries = [_load(point, *name_and_version(point.dist)) for point in entry_points]
     return Registry(tuple(_agree(entries)))
 
 
@@ -170,9 +172,14 @@ def unavailable(implementation: Implementation) -> str | None:
         return f"its availability check raised {type(error).__name__}: {error}"
 
 
-def _load(point: importlib.metadata.EntryPoint) -> Entry:
-    distribution = point.dist.name if point.dist else ""
-    version = point.dist.version if point.dist else ""
+def _name_and_version(distribution: importlib.metadata.Distribution | None) -> tuple[str, str]:
+    if distribution is None:
+        return "", ""
+    metadata = distribution.metadata
+    return metadata["Name"], metadata["Version"]
+
+
+def _load(point: importlib.metadata.EntryPoint, distribution: str, version: str) -> Entry:
     base = Entry(point.name, point.group, point.value, distribution, version)
     before, printed, started, waited = set(sys.modules), io.StringIO(), time.process_time(), _asleep()
     try:
