@@ -51,15 +51,17 @@ class Block:
 class Samples:
     """What one launch measured. A field that is None was not measured; `missing` in the record says why.
 
-    load: the load() context. cold: the first call in the fresh process. calls: wall seconds of single warm calls, in
-    order (percentiles). chunks: per call, seconds from the start to each chunk. chunk_seconds: per such call, how much audio each
-    chunk is, where the output is audio. first_chunks: seconds to the first chunk of further calls that were left there. memory:
-    (timed calls so far, RSS then). peak_bytes: peak RSS of the process over the first call. base_bytes: RSS before load.
-    produced: units of work found in the output of one call. weight_bytes: what the implementation says its weights take.
+    load: the load() context. cold: the first call in the fresh process; cold_chunks: seconds from its start to each chunk. calls:
+    wall seconds of single warm calls, in order (percentiles). chunks: per call, seconds from the start to each chunk.
+    chunk_seconds: per such call, how much audio each chunk is, where the output is audio. first_chunks: seconds to the first chunk
+    of further calls that were left there. memory: (timed calls so far, RSS then). peak_bytes: peak RSS of the process over the first
+    call. base_bytes: RSS before load. produced: units of work found in the output of one call. weight_bytes: what the
+    implementation says its weights take.
     """
 
     load: Timing | None = None
     cold: Timing | None = None
+    cold_chunks: tuple[float, ...] = ()
     blocks: tuple[Block, ...] = ()
     calls: tuple[float, ...] = ()
     chunks: tuple[tuple[float, ...], ...] = ()

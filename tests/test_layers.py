@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "lightweight": {"machine", "settings"},
     "profile": {"lightweight", "machine", "project", "settings"},
     "clock": set(),
+    "cputime": set(),
     "memory": set(),
     "played": set(),
     "record": {"parity", "played", "settings"},
@@ -35,7 +36,7 @@ MAY_IMPORT = {
     "watchdog": set(),
     "origin": {"component"},
     "returned": {"clock", "component", "wire"},
-    "runner": {"clock", "component", "machine", "memory", "origin", "realtime", "returned", "settings"},
+    "runner": {"clock", "component", "cputime", "machine", "memory", "origin", "realtime", "returned", "settings"},
     "realtime": {
         "callback", "component", "machine", "measure", "metrics", "origin", "played", "record", "registry", "settings", "stats", "verdict",
     },

@@ -92,6 +92,7 @@ def samples(lane: Lane) -> Samples:
     return Samples(
         load=Timing(lane.loaded["wall_ns"] / 1e9, lane.loaded["cpu_ns"] / 1e9) if lane.loaded else None,
         cold=Timing(lane.first["wall_ns"] / 1e9, lane.first["cpu_ns"] / 1e9) if cold else None,
+        cold_chunks=tuple(arrival / 1e9 for arrival in cold.get("arrivals_ns", ())),
         blocks=tuple(lane.blocks),
         calls=tuple(lane.calls),
         chunks=tuple(lane.chunks),
