@@ -68,6 +68,9 @@ class Stopwatch:
         return Elapsed(self._wall(), self._cpu())
 
 
+LEAST_LAPS = 4
+"""A region that fewer laps divide is timed as a whole alone."""
+
 SLOWEST, LEAST_KNOWN = 0.97, 25
 """Above this share of the regions timed before, once they are so many, a region is one of the slowest."""
 
@@ -76,25 +79,33 @@ class SlowedStopwatch(Stopwatch):
     """Adds `share` of what was timed to it and `more` seconds, by working before each answer: what a gate must see.
 
     tail: the share and the seconds that the slowest regions get instead: a percentile above SLOWEST grows by these, all below by the
-    others. On the clock "cpu" it works until the processor time has grown by that share, on all others until the wall time has.
+    others. whole: what a region that laps divide gets in all: each lap the usual share, the end the rest, as a burst would. On the
+    clock "cpu" it works until the processor time has grown by that share, on all others until the wall time has.
     """
 
-    def __init__(self, clock: str, share: float, more: float = 0.0, tail: tuple[float, float] | None = None) -> None:
+    def __init__(
+        self,
+        clock: str,
+        share: float,
+        more: float = 0.0,
+        tail: tuple[float, float] | None = None,
+        whole: tuple[float, float] | None = None,
+    ) -> None:
         super().__init__(clock)
-        self._usual, self._tail, self._index = (share, more), tail, int(clock == "cpu")
-        self._own = self._added = self._lapped = 0
+        self._usual, self._tail, self._whole, self._index = (share, more), tail, whole, int(clock == "cpu")
+        self._own = self._added = self._lapped = self._laps = 0
         self._known: list[int] = []
 
     def start(self) -> None:
         if self._tail is not None and self._own:
             bisect.insort(self._known, self._own)
-        self._own = self._added = self._lapped = 0
+        self._own = self._added = self._lapped = self._laps = 0
         super().start()
 
     def elapsed(self) -> Elapsed:
         now = super().elapsed()
         self._own = now[self._index] - self._added
-        share, more = self._tail if self._tail is not None and self._slow() else self._usual
+        share, more = self._asked()
         end = self._own * (1 + share) + round(more * 1e9)
         while now[self._index] < end:
             now = super().elapsed()
@@ -110,15 +121,23 @@ class SlowedStopwatch(Stopwatch):
             now = read() - begun
         self._added += now - self._lapped - own
         self._lapped = now
+        self._laps += 1
         return now
+
+    def _asked(self) -> tuple[float, float]:
+        if self._whole is not None and self._laps >= LEAST_LAPS:
+            return self._whole
+        return self._tail if self._tail is not None and self._slow() else self._usual
 
     def _slow(self) -> bool:
         return len(self._known) >= LEAST_KNOWN and self._own > self._known[int(SLOWEST * len(self._known))]
 
 
-def stopwatch(clock: str, added: tuple[float, float] | None, tail: tuple[float, float] | None = None) -> Stopwatch:
+def stopwatch(
+    clock: str, added: tuple[float, float] | None, tail: tuple[float, float] | None = None, whole: tuple[float, float] | None = None
+) -> Stopwatch:
     """A stopwatch; one that is slowed down where something is to be added (see SlowedStopwatch)."""
-    return SlowedStopwatch(clock, *added, tail) if added else Stopwatch(clock)
+    return SlowedStopwatch(clock, *added, tail, whole) if added else Stopwatch(clock)
 
 
 class _CudaEvents:

@@ -58,7 +58,8 @@ class Runner:
         """Import the implementation and enter its load(), timed together. `files`: all that was loaded of its package.
 
         slowdown: what is added to what is measured from here on, to the time of "load", "cold", "block" and "calls", to the slowest
-        of the calls ("tail") in place of that, to the peak of "bytes": a share of its own cost, and an amount in seconds or bytes.
+        of the calls ("tail") and to blocks that laps divide ("whole") in place of that, to the peak of "bytes": a share of its own
+        cost, and an amount in seconds or bytes.
         """
         if affinity:
             _pin(affinity)
@@ -80,7 +81,8 @@ class Runner:
             raise TypeError(f"load() must give a function run(inputs), found {type(self._run).__name__}")
         self._implementation = found
         self._unused = origin.unused([found.requires.native] if found.requires.native else [])  # before its hash is asked for
-        self._watch, self._cold_watch = (clock.stopwatch(found.clock, shares.get(of)) for of in ("block", "cold"))
+        self._watch = clock.stopwatch(found.clock, shares.get("block"), whole=shares.get("whole"))
+        self._cold_watch = clock.stopwatch(found.clock, shares.get("cold"))
         # Latencies are judged on the wall clock, whatever the clock of the implementation.
         latency = "wall" if found.clock == "cpu" else found.clock
         self._calls_watch = clock.stopwatch(latency, shares.get("calls"), shares.get("tail"))

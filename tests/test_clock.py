@@ -240,6 +240,18 @@ def test_the_tail_is_slowed_by_a_share_of_its_own(hand: Hand) -> None:
     assert took[59] == pytest.approx(8e6, abs=10 * Hand.READING_NS)
 
 
+@pytest.mark.parametrize("laps", [0, 3, 4, 10])
+def test_a_region_that_laps_divide_gets_its_own_share_in_all(hand: Hand, laps: int) -> None:
+    watch = SlowedStopwatch("wall", 0.05, whole=(0.5, 0.0))
+    watch.start()
+    for number in range(1, laps + 1):
+        hand.work(1e6)
+        assert watch.lap_ns() == pytest.approx(number * 1.05e6, abs=2 * (number + 1) * Hand.READING_NS)
+    hand.work(1e6)
+    share = 1.5 if laps >= 4 else 1.05
+    assert watch.elapsed().wall_ns == pytest.approx(share * (laps + 1) * 1e6, abs=4 * (laps + 5) * Hand.READING_NS)
+
+
 def test_without_a_share_nothing_is_added(hand: Hand) -> None:
     watch = SlowedStopwatch("cpu", 0.0)
     watch.start()

@@ -74,6 +74,17 @@ def test_calls_that_are_slow_now_and_then_are_seen_in_the_99_percent_latency(rep
     assert "99.9 % latency: 1000 of 2995" in said
 
 
+@pytest.mark.long
+def test_bursts_that_no_quiet_stretch_shows_are_seen_in_the_mean(repository, tmp_path):
+    selftest.demand(repository, defect="slow_in_bursts")
+    code, report, said = gate(repository, tmp_path, "--case", "10us")
+    selftest.demand(repository)
+    answers = {a["metric"]: a for row in report["rows"] for a in row["answers"] if a["question"] == "regression"}
+    assert code == 1, said
+    assert answers["mean_cpu_seconds"]["state"] == "fail"
+    assert answers["mean_cpu_seconds"]["value"]["low"] > 0.2
+
+
 def test_a_budget_that_ends_is_never_green(repository, tmp_path):
     selftest.demand(repository)
     code, report, said = gate(repository, tmp_path, "--all", "--budget", "0.001")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.gate.ratios import blocks_log_ratio, log_ratio, typical_percentile
+from harness.gate.ratios import blocks_log_ratio, log_ratio, mean_log_ratio, typical_percentile
 from harness.metrics import Absent
 from harness.record import Block
 from tests.synthetic import blocks
@@ -77,6 +77,21 @@ def test_noisy_rounds_of_divided_blocks_do_not_count() -> None:
     head = [*divided([1.1e-5] * 8, [1e-3] * 8), *(Block(n, 100, 9.0, 9.0, False, 9.0) for n in range(8, 20))]
     base = divided([1e-5] * 20, [1e-3] * 20)
     assert blocks_log_ratio(head, base, "wall") == pytest.approx(math.log(1.1))
+
+
+def test_the_mean_shows_bursts_that_the_steady_part_leaves_out() -> None:
+    base = divided([1e-5] * 12, [1e-3] * 12)
+    head = divided([1e-5] * 12, [1e-3] * 9 + [4e-3] * 3)
+    assert blocks_log_ratio(head, base, "wall") == pytest.approx(0.0)
+    assert mean_log_ratio(head, base) == pytest.approx(math.log(1.75))
+    noisy = [*base, Block(12, 100, 9.0, 9.0, False, 1e-5)]
+    assert mean_log_ratio(noisy, base) == pytest.approx(0.0)
+
+
+def test_blocks_that_are_not_divided_have_no_mean_of_their_own() -> None:
+    whole, noisy = [Block(0, 1, 0.02, 0.02, True)], divided([1e-5], [1e-3], quiet=False)
+    assert mean_log_ratio(whole, divided([1e-5], [1e-3])) is None
+    assert mean_log_ratio(divided([1e-5], [1e-3]), noisy) is None
 
 
 def test_a_burst_changes_no_percentile_of_a_launch() -> None:

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     },
     "worker": {"runner", "watchdog", "wire"},
     "measure": {
-        "audio", "component", "files", "machine", "parity", "record", "registry", "settings", "store", "watchdog", "wire",
+        "audio", "clock", "component", "files", "machine", "parity", "record", "registry", "settings", "store", "watchdog", "wire",
     },
     "installed": {"record"},
     "stats": {"record"},

@@ -11,7 +11,7 @@ from functools import partial
 from harness import metrics, stats
 from harness.gate.decide import Decision, Series
 from harness.gate.margins import kind_of
-from harness.gate.ratios import blocks_log_ratio, log_ratio, typical_percentile
+from harness.gate.ratios import blocks_log_ratio, log_ratio, mean_log_ratio, typical_percentile
 from harness.metrics import Absent, Key
 from harness.record import Plan, Planned, Record, Timing
 from harness.targets import Target
@@ -22,7 +22,7 @@ HEAD, BASE, COPY, INJECTED = LANES = ("head", "base", "copy", "injected")
 
 SAME_CODE = "not measured: it runs the code of base, byte for byte (--all measures it too)"
 
-SECONDS, OUTPUT = "seconds_per_call", "throughput_per_second"
+SECONDS, WHOLE, OUTPUT = "seconds_per_call", "mean_cpu_seconds", "throughput_per_second"
 ONCE = ("cold_seconds", "load_seconds")
 
 Launches = Mapping[str, Mapping[int, Record]]
@@ -163,7 +163,7 @@ def _of_row(key: Key, lanes: Launches, fresh: Launches) -> list[Series]:
         confirmed = {f"fresh_{lane}".replace("fresh_head", "fresh"): _launches(ratio, fresh, lane) for lane in screened}
         # What no launch of head has is no metric of this row.
         if screened[HEAD] and metric not in without and not (metric == OUTPUT and _same_output(lanes)):
-            judged_on = clock if metric in (SECONDS, OUTPUT, *ONCE) else "wall"
+            judged_on = "cpu" if metric == WHOLE else clock if metric in (SECONDS, OUTPUT, *ONCE) else "wall"
             found.append(Series(key, metric, judged_on, seconds, **screened, **confirmed))
     return found
 
@@ -199,7 +199,10 @@ def _ratios(clock: metrics.Clock) -> dict[str, Callable[[Record, Record], float 
         "load_seconds": lambda r: _timing(r.samples.load, clock),
         **{name: partial(metrics.of_launch, name) for name in ("time_to_first_audio_seconds", "peak_bytes", "device_peak_bytes")},
     }
-    return {SECONDS: seconds, OUTPUT: output, **{metric: of(metric, value) for metric, value in single.items()}}
+    def whole(record: Record, base: Record) -> float | None:
+        return mean_log_ratio(record.samples.blocks, base.samples.blocks)
+
+    return {SECONDS: seconds, WHOLE: whole, OUTPUT: output, **{metric: of(metric, value) for metric, value in single.items()}}
 
 
 def _timing(timing: Timing | None, clock: metrics.Clock) -> float | None:

@@ -37,6 +37,9 @@ TAIL, FAR_TAIL = Kind("tail", 5.0, offset=5e-5), Kind("far tail", 20.0, offset=5
 differed by 3.4 % as one standard deviation (the middle one of 84 rows of this registry, 2 shared cores), the 99 % latency by 6 to 10 % in
 half of the launches, by 10 to 19 % as one standard deviation (calls of 10 and 50 us)."""
 
+WHOLE = Kind("whole", 5.0)
+"""The mean over all calls, interrupted ones too."""
+
 ONCE = Kind("once", 10.0, offset=0.05)
 """One value a launch, files and imports included: equal workers differed by 7 to 17 % (one standard deviation, CPU clock, busy machine)."""
 
@@ -49,6 +52,7 @@ KINDS: dict[str, Kind] = {
     "latency_p99_seconds": FAR_TAIL,
     "latency_p999_seconds": FAR_TAIL,
     "time_to_first_audio_seconds": FIRST_AUDIO,
+    "mean_cpu_seconds": WHOLE,
     "cold_seconds": ONCE,
     "load_seconds": ONCE,
     "peak_bytes": BYTES,

@@ -73,6 +73,7 @@ CHECKS = (
     Check("5 % slower", 1, "seconds_per_call", extra=0.05),
     Check("10 % slower", 1, "seconds_per_call", extra=0.10),
     Check("is slow now and then", 1, "latency_p99_seconds", defect="rarely_slow", options=("--case", "10us")),
+    Check("is slow in bursts", 1, "mean_cpu_seconds", defect="slow_in_bursts", options=("--case", "10us")),
     Check("loads half a second longer", 1, "load_seconds", defect="loads_slowly"),
     Check("takes more memory", 1, "peak_bytes", defect="leaks"),
     Check("broken parity", 1, "parity", defect="parity"),

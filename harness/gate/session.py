@@ -247,6 +247,7 @@ def slowdown(margins: Margins) -> dict[str, tuple[float, float]]:
     """What the positive control adds to each kind of measurement: what its metric's margin calls for."""
     of = {
         "block": compare.SECONDS,
+        "whole": compare.WHOLE,
         "calls": "latency_p95_seconds",
         "tail": "latency_p99_seconds",
         "cold": "cold_seconds",

@@ -53,6 +53,7 @@ METRICS: dict[str, About] = {
     "latency_p999_seconds": About("seconds"),
     "seconds_per_call": About("seconds"),
     "cpu_seconds_per_call": About("seconds"),
+    "mean_cpu_seconds": About("seconds"),
     "rtf": About("x"),
     "throughput_per_second": About("per second", "more"),
     "cold_seconds": About("seconds"),

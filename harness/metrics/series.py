@@ -22,7 +22,9 @@ LOW_QUANTILE = 0.25
 
 FIRST_AUDIO = "time_to_first_audio_p95_seconds"
 
-_NOT_OF_A_CALL = ("load_seconds", "cpu_seconds_per_call", "time_to_first_audio_seconds", FIRST_AUDIO, "chunk_jitter_seconds")
+_NOT_OF_A_CALL = (
+    "load_seconds", "cpu_seconds_per_call", "mean_cpu_seconds", "time_to_first_audio_seconds", FIRST_AUDIO, "chunk_jitter_seconds",
+)  # fmt: skip
 
 
 def metrics_of(records: Sequence[Record]) -> dict[str, Value]:
@@ -117,6 +119,12 @@ def seconds_per_call(record: Record, clock: Clock = "wall") -> float | str:
     return stats.quantile(list(quiet.values()), LOW_QUANTILE)
 
 
+def _mean_cpu_seconds(record: Record) -> float | str:
+    """Over all calls of the quiet rounds: what comes in bursts is in no quantile of blocks."""
+    quiet = [block for block in record.samples.blocks if block.quiet and block.calls > 0]
+    return sum(b.cpu_seconds for b in quiet) / sum(b.calls for b in quiet) if quiet else "no quiet round of calls was timed"
+
+
 def _rtf(record: Record) -> float | str:
     seconds, produced = seconds_per_call(record), record.samples.produced
     if record.unit_audio_seconds is None:
@@ -162,6 +170,7 @@ def _bytes(value: int | None, reason: str) -> float | str:
 _PER_LAUNCH: dict[str, Callable[[Record], float | str]] = {
     "seconds_per_call": seconds_per_call,
     "cpu_seconds_per_call": lambda r: seconds_per_call(r, "cpu"),
+    "mean_cpu_seconds": _mean_cpu_seconds,
     "rtf": _rtf,
     "throughput_per_second": _throughput,
     "cold_seconds": lambda r: r.samples.cold.wall_seconds if r.samples.cold else "the first call was not timed",
