@@ -2,6 +2,7 @@
 
 Measures an evaluation of the estimator at the published widths with one and with two blocks of each kind, reference and torch_packed in
 turns in one process, and models all 24 + 6 from it. A third depth is predicted and measured, so that the model shows what it is worth.
+Then a second of the decoder, torch_packed's and the native one beside the reference's.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import argparse
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import numpy as np
 
 from implementations._comparing import snr_db, timed
 from implementations.codec.configuration import FLAVOURS, LATENTS_PER_FRAME, LATENTS_PER_SECOND, Configuration
+from implementations.codec.native import MODULE, Decoder
 from implementations.codec.song import SEGMENT, cut
 
 DEPTHS = ((1, 1), (2, 1), (1, 2))
@@ -67,7 +70,7 @@ def evaluations(configuration: Configuration, frames: int, precision: str) -> di
 
 
 def decodings(precision: str) -> dict[str, Evaluate]:
-    """A second of the published decoder each: as it is, and folded."""
+    """A second of the published decoder each: as it is, folded, and in float32 the native one, where it is built."""
     import torch
 
     from implementations.codec.decoder import fold
@@ -86,6 +89,9 @@ def decodings(precision: str) -> dict[str, Evaluate]:
             return scalar(latents).float().numpy()
 
         found[name] = decode
+    if precision == "float32" and find_spec(MODULE):
+        native, rows = Decoder(folded, threads=torch.get_num_threads()), latents.permute(2, 0, 1).flatten(1).numpy()
+        found["native"] = lambda: native(rows).T[:, None]
     return found
 
 
@@ -104,17 +110,19 @@ def main() -> None:
         title = f"{depth[0]} + {depth[1]} blocks, {2 * options.frames} latents, guided"
         for name, value in _compare(title, calls, options.rounds).items():
             measured[name][depth] = value
-    _compare("decoder, 1 s of stereo", decodings(options.precision), options.rounds)
+    reference, *others = decodings(options.precision).items()
+    for other in others:
+        _compare("decoder, 1 s of stereo", dict((reference, other)), options.rounds)
     if not (options.one or options.decoder):
         _report(measured, options.frames)
 
 
 def _compare(title: str, calls: Mapping[str, Evaluate], rounds: int) -> dict[str, float]:
-    """Print what two calls take in turns, and how equal they are; their seconds."""
+    """Print what the reference and another take in turns, and how equal they are; their seconds."""
     seconds, ratios = timed(calls, rounds)
     each = ", ".join(f"{name} {value:.3f} s" for name, value in seconds.items())
     spread = f"{statistics.median(ratios):.2f}x [{min(ratios):.2f}, {max(ratios):.2f}]"
-    parity = snr_db(calls["reference"](), calls["torch_packed"]())
+    parity = snr_db(*(call() for call in calls.values()))
     print(f"{title}: {each}; {spread} at {parity:.0f} dB", flush=True)
     return seconds
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from implementations.codec.contract import check_codes, check_segment, check_sol
 from implementations.codec.serving import Kernels, whole
 from implementations.codec.song import SEGMENT, noise_of, song
 
-BACKENDS = ("auto", "torch_packed", "reference")
+BACKENDS = ("auto", "native", "torch_packed", "reference")
 
 
 @dataclass(frozen=True)
@@ -74,20 +75,25 @@ def open_codec(
 ) -> Iterator[Codec]:
     """A codec from a checkpoint's folder or file, or of a flavour by name ("published", "small", "tiny") with random weights of a seed.
 
-    backend: "torch_packed", "reference", which keeps to upstream's order of computing, or "auto": torch_packed where PyTorch has oneDNN
-    (not on macOS). precision: "float32", or "bfloat16" (approximate) where torch_packed computes. BadCheckpoint: what is wrong with the
-    files. MemoryError: they do not fit into this machine.
+    backend: "torch_packed"; "native", which is its estimator and a decoder in C++; "reference", which keeps to upstream's order of
+    computing; or "auto", the fastest that is built here (without oneDNN, on macOS, the reference). precision: "float32", or "bfloat16"
+    (approximate) where torch_packed computes. BadCheckpoint: what is wrong with the files. MemoryError: they do not fit into this machine.
     """
     from implementations import _torch
-    from implementations.codec import model, reference, torch_packed
+    from implementations.codec import model, native, reference, torch_packed
 
     if backend not in BACKENDS:
         raise ValueError(f"codec: backend: expected {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}, found {backend!r}")
     if backend == "auto":
-        backend = "reference" if torch_packed.why_not() else "torch_packed"
-    if precision not in ("float32", "bfloat16") or (backend, precision) == ("reference", "bfloat16"):
-        raise ValueError(f"codec: precision of {backend}: expected float32{' or bfloat16' * (backend != 'reference')}, found {precision!r}")
+        fastest = "native" if precision == "float32" and find_spec(native.MODULE) else "torch_packed"
+        backend = "reference" if torch_packed.why_not() else fastest
+    if precision not in ("float32", "bfloat16") or (precision == "bfloat16" and backend != "torch_packed"):
+        either = " or bfloat16" * (backend == "torch_packed")
+        raise ValueError(f"codec: precision of {backend}: expected float32{either}, found {precision!r}")
     with _torch.threads(threads):
         loaded = model.load(source, seed=seed)
-        kernels = reference.kernels(loaded) if backend == "reference" else torch_packed.kernels(loaded, precision)
+        if backend == "native":
+            kernels = native.kernels(loaded, threads=threads)
+        else:
+            kernels = reference.kernels(loaded) if backend == "reference" else torch_packed.kernels(loaded, precision)
         yield Codec(loaded.configuration, kernels)

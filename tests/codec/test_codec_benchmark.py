@@ -6,6 +6,8 @@ import pytest
 from implementations._comparing import snr_db, timed
 from implementations.codec.benchmark import CHECKED, DEPTHS, Layers, evaluations, model_of
 from implementations.codec.configuration import FLAVOURS
+from implementations.codec.products import calls_of, products
+from implementations.codec.work import evaluation
 
 
 def test_costs_of_layers_follow_from_three_depths():
@@ -34,3 +36,17 @@ def test_calls_take_turns_and_the_first_round_only_warms_up():
 def test_equal_results_have_no_noise():
     assert snr_db(np.ones(3), np.ones(3)) == float("inf")
     assert snr_db(np.ones(3), np.full(3, 1.1)) == pytest.approx(20)
+
+
+@pytest.mark.parametrize("name", ["tiny", "width", "published"])
+def test_products_are_the_work_of_an_evaluation_but_for_attention_itself(name):
+    configuration, latents, rows = FLAVOURS[name], 186, 2 * 186
+    counted = evaluation(name, 2, latents)
+    widths = configuration.width * (configuration.num_layers + 2 * configuration.num_layers_2)
+    found = sum(product.times * product.operations for product in products(configuration, latents))
+    assert found + 4 * rows * latents * widths == counted.total - counted.fixed - counted.present
+
+
+def test_each_product_is_called_on_values_of_its_shape():
+    found = products(FLAVOURS["tiny"], 5)
+    assert [call().shape for call in calls_of(found).values()] == [(product.rows, product.outputs) for product in dict.fromkeys(found)]

@@ -121,7 +121,7 @@ def test_the_decoder_of_the_packed_row_is_bit_identical(references):
         assert np.array_equal(run(inputs)["wave"], references("codec_decoder", inputs)["wave"])
 
 
-@pytest.mark.parametrize("backend", ["torch_packed", "reference"])
+@pytest.mark.parametrize("backend", ["auto", "torch_packed", "reference"])
 def test_the_library_decodes_a_song(backend):
     codes = np.random.default_rng(0).integers(61, size=(30, 8))
     with open_codec("tiny", backend=backend) as codec:
@@ -133,7 +133,7 @@ def test_the_library_decodes_a_song(backend):
 
 
 def test_the_library_refuses_what_cannot_be():
-    with pytest.raises(ValueError, match="backend: expected auto, torch_packed or reference, found 'cuda'"):
+    with pytest.raises(ValueError, match="backend: expected auto, native, torch_packed or reference, found 'cuda'"):
         open_codec("tiny", backend="cuda").__enter__()
     with pytest.raises(ValueError, match="precision of reference: expected float32, found 'bfloat16'"):
         open_codec("tiny", backend="reference", precision="bfloat16").__enter__()
