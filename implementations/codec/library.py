@@ -18,6 +18,9 @@ from implementations.codec.song import SEGMENT, noise_of, song
 
 BACKENDS = ("auto", "native", "torch_packed", "reference")
 
+SHIPPED = Path(__file__).parent / "checkpoints"
+"""Folders of trained weights that come with this package: `small`, which sounds what the small generator writes (`score.py`)."""
+
 
 @dataclass(frozen=True)
 class Codec:

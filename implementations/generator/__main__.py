@@ -1,7 +1,7 @@
 """Makes a song: `python -m implementations.generator --tags "calm piano" --lyrics "la la" --seconds 10 --seed 3 -o song.wav`.
 
-Without a checkpoint the small weights that come along are used. They were trained on made-up codes and the small codec's are random: it
-shows the machinery, and is no music.
+Without a checkpoint the small weights that come along are used. They were trained on made-up codes, and a score says what these sound like:
+simple music, which shows the machinery.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
 def make(options: argparse.Namespace) -> None:
     """Write the file while the song is being made: what is interrupted has sound up to there."""
     from implementations.codec import open_codec
+    from implementations.codec.library import SHIPPED
     from implementations.codec.song import SEGMENT
 
     settings = Settings(threads=options.threads)
     song = Song(options.tags, options.lyrics, options.seconds, options.seed, options.guidance, options.temperature, options.top_k)
-    source = options.codec or ("small" if options.checkpoint is None else codec_folder(options.checkpoint))
-    segment = options.segment or (SHORT_SEGMENT if source == "small" else SEGMENT)
+    small = SHIPPED / "small"
+    source = options.codec or (small if options.checkpoint is None else codec_folder(options.checkpoint))
+    segment = options.segment or (SHORT_SEGMENT if source == small else SEGMENT)
     with (
         open_generator(options.checkpoint, backend=options.backend, settings=settings) as generator,
         open_codec(source, backend="auto", threads=options.threads) as codec,

@@ -1,8 +1,10 @@
 """From tags and lyrics to a file of sound, and what is refused before one is begun."""
 
+import numpy as np
 import pytest
 import soundfile
 
+from implementations.codec.hearing import notes_right
 from implementations.generator.__main__ import main
 from implementations.generator.pipeline import Song, open_generator, own_folder
 
@@ -49,3 +51,11 @@ def test_a_song(tmp_path, capsys):
     samples, rate = soundfile.read(path)
     assert (rate, samples.shape) == (48000, (5 * 3840, 2))
     assert "0.40 s at 48000 Hz; first sound after" in capsys.readouterr().out
+
+
+def test_a_song_sounds_what_its_codes_say(generator, tmp_path):
+    path = tmp_path / "song.wav"
+    assert main([*ASKED, "--seconds", "1", "--seed", "3", "--segment", "12", "-o", str(path)]) == 0
+    codes = np.concatenate(list(generator.codes(Song("calm piano", "la la", 1.0, seed=3))))
+    assert notes_right(soundfile.read(path)[0], codes) >= 0.9
+    assert notes_right(soundfile.read(path)[0], codes[::-1]) < 0.5
