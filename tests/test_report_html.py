@@ -17,7 +17,7 @@ from synthetic import MACHINE, launches, parity, plan, record
 from harness.claims import load
 from harness.limits import Ceiling, Limits
 from harness.record import Floor, LeftOut
-from harness.report.html import Page, render
+from harness.report.html import Page, render, trends
 from harness.report.html.markup import Markup, join, tag
 from harness.report.html.parts import kept
 from harness.report.html.sheet import COLOURS, Sheet, mark, need, ticks
@@ -174,6 +174,19 @@ def test_the_history_of_another_machine_is_drawn_not_judged():
     history = page_of(verdicts(), trends={MACHINE: found, "pdp-11": found}).section("history")
     assert "pdp-11: another machine, drawn but not judged here" in history
     assert history.count("not judged here") == 1
+
+
+def test_marks_at_the_ends_of_a_history_are_not_cut():
+    """Of one commit too: what is drawn at the edge of the axes loses its half."""
+    for commits in (1, 2, 24):
+        found = [trend for trend in pages.everything().trends[MACHINE] if trend.key.implementation == "torch_rfft"]
+        few = [dataclasses.replace(trend, commits=trend.commits[-commits:], points=trend.points[-commits:], steps=()) for trend in found]
+        drawing = trends.render(few, "t")[0].drawing
+        (clip,) = (found for found in re.findall(r"<rect [^>]*>", drawing))
+        left, top, width, height = (float(re.search(rf' {name}="([-\d.]+)"', clip)[1]) for name in ("x", "y", "width", "height"))
+        marks = [(float(x), float(y)) for x, y in re.findall(r'<use [^>]*x="([-\d.]+)" y="([-\d.]+)"', drawing)]
+        assert len(marks) == commits
+        assert all(left + 3 <= x <= left + width - 3 and top + 3 <= y <= top + height - 3 for x, y in marks)
 
 
 def test_without_history_ledger_or_limits_the_page_says_so():

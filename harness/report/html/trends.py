@@ -45,7 +45,8 @@ def _plot(component: str, trends: Sequence[Trend], name: str) -> Plot:
         said.append(f"{row} {newest}{change}" + "".join(f", {step.change:+.1%} at {step.commit[:8]}" for step in trend.steps))
     ends = sorted({0, len(commits) - 1})
     says = f"Chart of the history of {component}: {'; '.join(said[:12])}. The table below has every change."
-    drawing = draw(sheet, name, says, 0, max(len(commits) - 1, 1), form=lambda x: commits[int(x)][:7], log=False, words=0, places=ends)
+    # Half a commit of room at either end, where the first and the last mark, and a single one, would be cut.
+    drawing = draw(sheet, name, says, -0.5, len(commits) - 0.5, form=lambda x: commits[int(x)][:7], log=False, words=0, places=ends)
     many = "1 commit" if len(commits) == 1 else f"{len(commits)} commits, oldest at the left"
     legend = tag("span", f"{many}; ", tag("i", "│", class_="k-fail"), " slower, ",
                  tag("i", "│", class_="k-pass"), " faster from here; newest over the reference, change against its level")  # fmt: skip
