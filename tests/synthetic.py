@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,14 @@ def _parity(role: str, given: Sequence[ParityResult] | None, outcome: str) -> tu
 
 def launches(implementation: str = "native", seconds: float = 0.010, *, n: int = 3, **arguments: Any) -> list[Record]:
     return [record(implementation, seconds, launch=launch, **arguments) for launch in range(n)]
+
+
+def in_chunks(records: Sequence[Record]) -> list[Record]:
+    """The same, of 60 calls in three chunks: the first after 80 to 92 ms, the second 3 ms beside its usual time, the last too late."""
+    firsts = [0.080 + 0.0002 * number for number in range(60)]
+    chunks = tuple((first, first + 0.05 + 0.006 * (number % 2), first + 0.9) for number, first in enumerate(firsts))
+    audio = ((0.1, 0.2, 0.4),) * len(chunks)
+    return [replace(item, samples=replace(item.samples, chunks=chunks, chunk_seconds=audio)) for item in records]
 
 
 def planned(records: Sequence[Record], launches: int = 3) -> tuple[Planned, ...]:

@@ -12,7 +12,7 @@ import pages
 import pytest
 from report_session import records as of_session
 from report_session import verdicts
-from synthetic import MACHINE, launches, parity, plan, record
+from synthetic import MACHINE, in_chunks, launches, parity, plan, record
 
 from harness.claims import load
 from harness.limits import Ceiling, Limits
@@ -187,6 +187,13 @@ def test_marks_at_the_ends_of_a_history_are_not_cut():
         marks = [(float(x), float(y)) for x, y in re.findall(r'<use [^>]*x="([-\d.]+)" y="([-\d.]+)"', drawing)]
         assert len(marks) == commits
         assert all(left + 3 <= x <= left + width - 3 and top + 3 <= y <= top + height - 3 for x, y in marks)
+
+
+def test_rows_in_chunks_have_a_table_of_their_own():
+    records = [*launches("native"), *in_chunks(launches("native_streaming"))]
+    page = page_of(judge(plan(records), records, [], (), machine=MACHINE))
+    (table,) = [text for text in page.texts("table") if "outputs in chunks" in text]
+    assert table == "spectrogram / drums: outputs in chunksrowfirst audiop95jitterunderrunsnative_streaming85.9 ms91.2 ms1.50 ms1.00"
 
 
 def test_without_history_ledger_or_limits_the_page_says_so():

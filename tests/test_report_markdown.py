@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from report_session import verdicts
-from synthetic import MACHINE, launches, plan, record
+from synthetic import MACHINE, in_chunks, launches, plan, record
 
 from harness.report import markdown
 from harness.report.text import clean
@@ -38,6 +38,13 @@ def test_the_table_of_a_session() -> None:
     assert rows[1][0] == "native"
     assert rows[1][2] == "49.8x [48.0, 51.6] reference9.82x [9.18, 10.5] librosa*26.2x [25.7, 26.7] madmom"
     assert {len(row) for row in rows} == {7}
+
+
+def test_rows_in_chunks_have_a_table_of_their_own() -> None:
+    records = [*launches("native"), *in_chunks(launches("native_streaming"))]
+    rows = cells(markdown.render(judge(plan(records), records, [], (), machine=MACHINE)))
+    at = rows.index(["in chunks", "first audio", "p95", "jitter", "underruns"])
+    assert rows[at + 1 :] == [["native_streaming", "85.9 ms", "91.2 ms", "1.50 ms", "1.00"]]
 
 
 def test_notes_and_commands() -> None:

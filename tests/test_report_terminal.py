@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from report_session import verdicts
 from rich.cells import cell_len
 from rich.console import Console
-from synthetic import MACHINE, launches, parity, plan, record
+from synthetic import MACHINE, in_chunks, launches, parity, plan, record
 
 from harness.record import LeftOut
 from harness.report import terminal
@@ -82,6 +82,22 @@ def test_no_line_is_wider_than_the_terminal_and_no_figure_breaks(width: int) -> 
         joined = " ".join(text.split())
         assert "speed-up over: 49.8x [48.0, 51.6] reference, 9.82x [9.18, 10.5] librosa*, 26.2x [25.7, 26.7] madmom" in joined
         assert "p50 / p99: 48.1 ms, 49.5 ms" in joined
+
+
+@pytest.mark.parametrize("width", [50, 100, 140])
+def test_rows_in_chunks_have_a_table_of_their_own_below(width: int) -> None:
+    records = [*launches("native"), *in_chunks(launches("native_streaming", settings={"threads": 2}, jitter=0.001)), *launches("reference")]
+    text = shown(judge(plan(records), records, [], (), machine=MACHINE), width)
+    assert max(map(cell_len, text.splitlines())) <= width
+    words = [" ".join(line.split()) for line in text.splitlines()]
+    if width < terminal.TABLE_WIDTH:
+        assert "in chunks: first audio 85.9 ms, p95 91.2 ms, jitter 1.50 ms, underruns 1.00" in " ".join(words)
+        assert " ".join(words).count("in chunks") == 1
+    else:
+        at = words.index("in chunks first audio p95 jitter underruns")
+        assert words[at + 1] == "native_streaming (threads=2) 85.9 ms 91.2 ms 1.50 ms 1.00"
+        assert words[at + 2] == ""
+    assert "in chunks" not in shown(verdicts(), width)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ def render(verdicts: Verdicts) -> str:
         if group.kind:
             parts.append(f"*{escape(group.kind)}*")
         parts.append(_table(group))
+        if group.chunks:
+            parts.append(_grid(("in chunks", *view.CHUNKS), group.chunks))
     for table in realtime.tables(verdicts):
         parts += [f"### {escape(table.title)}", _grid(table.columns, table.lines)]
     rest, steps = [_note(note) for note in notes if not note.state], list(map(_step, view.next_steps(verdicts)))

@@ -61,6 +61,19 @@ def _table(groups: Sequence[Group], console: Console) -> None:
         for line in group.lines:
             grid.add_row(*(Text("\n".join(cell), style=_style(line, column)) for column, cell in enumerate(line.cells)))
         console.print(grid)
+        if group.chunks:
+            console.print(_indented(_chunks(group.chunks), 2))
+
+
+def _chunks(rows: Sequence[Sequence[str]]) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(overflow="fold")
+    for title in view.CHUNKS:
+        grid.add_column(min_width=len(title), no_wrap=True)
+    grid.add_row(*(Text(title, style="italic") for title in ("in chunks", *view.CHUNKS)))
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    return grid
 
 
 def _grid(widths: Sequence[int], gap: int) -> Table:
@@ -98,7 +111,7 @@ def _print_heading(group: Group, heading: bool, console: Console) -> None:
         console.print(_indented(Text(group.kind, style="italic"), 2))
 
 
-def _indented(text: Text, by: int) -> Padding:
+def _indented(text: Text | Table, by: int) -> Padding:
     return Padding(text, (0, 0, 0, by), expand=False)
 
 
@@ -111,6 +124,9 @@ def _paragraphs(groups: Sequence[Group], console: Console) -> None:
             for title, cell in zip(view.COLUMNS[1:], cells, strict=False):
                 if any(value != NOTHING for value in cell):
                     console.print(_indented(Text(f"{' / '.join(title)}: {', '.join(cell)}"), 4))
+            if line.chunks:
+                figures = (f"{title} {figure}" for title, figure in zip(view.CHUNKS, line.chunks, strict=True))
+                console.print(_indented(Text(f"in chunks: {', '.join(figures)}"), 4))
 
 
 def _style(line: Line, column: int) -> str:

@@ -14,6 +14,12 @@ from harness.verdict import Answer, Row, State, Verdicts, exit_code
 
 COLUMNS = (("row",), ("parity",), ("speed-up over",), ("RTF",), ("p50", "p99"), ("peak", "limit"), ("verdict", "targets"))
 
+CHUNKS: Mapping[str, str] = {
+    "first audio": "time_to_first_audio_seconds", "p95": "time_to_first_audio_p95_seconds", "jitter": "chunk_jitter_seconds",
+    "underruns": "underruns",
+}  # fmt: skip
+"""Metrics by the titles of their columns, in a table of their own: of most rows there are none."""
+
 WORDS: Mapping[int, str] = {
     0: "pass", 1: "fail", 3: "inconclusive", 4: "invalid", 5: "nothing, or less than planned, was measured",
 }  # fmt: skip
@@ -25,11 +31,12 @@ OTHERS = "peers (*) whose result differs from the reference: for information"
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the table: for each of COLUMNS the lines of its cell."""
+    """One row of the table: for each of COLUMNS the lines of its cell; where its output comes in chunks, a figure for each of CHUNKS."""
 
     cells: tuple[tuple[str, ...], ...]
     state: State
     role: str
+    chunks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,11 @@ class Group:
     case: str
     kind: str
     lines: tuple[Line, ...]
+
+    @property
+    def chunks(self) -> list[tuple[str, ...]]:
+        """The rows whose output comes in chunks: name, and a figure for each of CHUNKS."""
+        return [(*line.cells[0], *line.chunks) for line in self.lines if line.chunks]
 
 
 @dataclass(frozen=True)
@@ -109,7 +121,8 @@ def line(row: Row, starred: Collection[str] = ()) -> Line:
         (text.point("peak_bytes", metrics.get("peak_bytes")), *_limit(row)),
         _verdict(row),
     )
-    return Line(cells, row.state, row.planned.role)
+    chunks = tuple(text.point(metric, metrics.get(metric)) for metric in CHUNKS.values())
+    return Line(cells, row.state, row.planned.role, chunks if any(figure != text.NOTHING for figure in chunks) else ())
 
 
 def notes(verdicts: Verdicts) -> list[Note]:

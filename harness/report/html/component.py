@@ -43,7 +43,7 @@ def render(
         tag("p", chip(state_of(rows)), " ", tag("span", _facts(rows), class_="muted")),
         _folded(_many(len(notes), "reason") + " why it is not green", notes_list(notes)) if notes else None,
         figures([*_pictures(rows, identity), *plots.of_component(blocks, records, identity)]),
-        [_table(group) for group in groups],
+        [[_table(group), _chunks(group)] for group in groups],
         _targets(rows),
         _parity(rows),
         class_="component",
@@ -74,6 +74,11 @@ def _table(group: Group) -> Markup:
     kind = f": {group.kind}" if group.kind else ""
     columns = [" / ".join(column) for column in view.COLUMNS]
     return table(f"{group.component} / {group.case}{kind}", columns, [_cells(line) for line in group.lines], class_="rows")
+
+
+def _chunks(group: Group) -> Markup | None:
+    title = f"{group.component} / {group.case}: outputs in chunks"
+    return table(title, ("row", *view.CHUNKS), group.chunks) if group.chunks else None
 
 
 def _cells(line: Line) -> list[Child]:
