@@ -1,4 +1,4 @@
-"""The native vocoder behind PyTorch's acoustic model: float32; the vocoder in int16; or that with the acoustic convolutions in int8."""
+"""The native vocoder behind PyTorch's acoustic model: float32; the vocoder in int16; the acoustic convolutions in int8; both in int8."""
 
 from __future__ import annotations
 
@@ -30,8 +30,21 @@ INT8 = Variant(
     },
 )
 
+NARROWEST = Variant(
+    {"precision": "int8"}, {"wave": Approximate(Metric("snr_db", at_least=19.0), "both models' convolutions behind the decisions in int8")}
+)
+
 
 def make(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
+    return _engine(voice, lexicon, settings, narrow="int16")
+
+
+def _narrowest(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
+    return _engine(voice, lexicon, settings, narrow="int8")
+
+
+def _engine(voice: Voice, lexicon: Lexicon, settings: Settings, *, narrow: str) -> Engine:
+    """narrow: what the vocoder multiplies in where the acoustic model does in int8."""
     from implementations.tts.acoustic.planar import planar
     from implementations.tts.acoustic.quantized import quantized
     from implementations.tts.acoustic.serving import model_of
@@ -44,7 +57,7 @@ def make(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
     vocoder = Vocoder(
         voice.shape,
         weights_of(voice.vocoder),
-        precision="int16" if precision == "int8" else precision,
+        precision=narrow if precision == "int8" else precision,
         threads=settings.threads,
         pool=settings.pool is not False,
     )
@@ -101,4 +114,15 @@ QUANTIZED_STREAMING = implementation(
     variants=(INT8,),
     plain=False,
     description="the same in growing chunks, the first after 8 mel frames",
+)
+QUANTIZED_THROUGHOUT = implementation(
+    "quantized_throughout",
+    "optimized",
+    _narrowest,
+    precisions=("int8",),
+    requires=_VNNI,
+    batches=False,
+    variants=(NARROWEST,),
+    plain=False,
+    description="both models with int8 convolutions",
 )

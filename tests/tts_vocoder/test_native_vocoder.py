@@ -20,7 +20,7 @@ from implementations.tts.vocoder.hifigan import generator, random_weights  # noq
 from implementations.tts.vocoder.native import Vocoder  # noqa: E402
 
 LEVELS = _native.levels()
-DECIBELS = {"float32": 110, "int16": 40}
+DECIBELS = {"float32": 110, "int16": 40, "int8": 20}
 ODD = {
     "one channel at the end": Shape(resblock=1, rates=(3,), kernels=(7,), channels=2, block_kernels=(1, 5), block_dilations=((2,), (4, 1))),
     "singles in three": Shape(resblock=2, rates=(2, 5), kernels=(2, 9), channels=52, block_kernels=(9,), block_dilations=((1, 7, 2),)),
@@ -100,16 +100,21 @@ def test_a_long_mel_goes_in_parts(monkeypatch):
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_sums_of_integers_hold_the_largest_that_can_enter(level):
-    """Every weight and every input of one sign, or of alternating ones as the points have them: where a sum is as long as it can be."""
+    """Every weight and every input of one sign, or of alternating ones as the points have them: where a sum is as long as it can be.
+
+    Of 8 bits too, that a sum which leaves 32 bits is not within 2 % of what it should be.
+    """
     shape = Shape(resblock=2, rates=(2,), kernels=(4,), channels=128, block_kernels=(3,), block_dilations=((1,),), mels=80)
     flat = {name: np.full_like(array, 1 / array[0].size if array.ndim == 3 else 0) for name, array in random_weights(shape).items()}
-    vocode = Vocoder(shape, flat, precision="int16", level=level)
+    shorts, bytes_ = (Vocoder(shape, flat, precision=each, level=level) for each in ("int16", "int8"))
     exact = Vocoder(shape, flat, level=level)
     signs = np.array([1, 1, -1, -1, 1, 1, -1], np.float32)
     for pattern in (np.ones(24), np.resize([1, -1], 24), np.resize(signs, 24), np.resize(-signs, 24)):
         mel = np.repeat(pattern[:, None], 80, axis=1).astype(np.float32)
         for scale in (1e-3, 1):
-            assert np.abs(vocode(mel * np.float32(scale)) - exact(mel * np.float32(scale))).max() <= 2e-3
+            given = mel * np.float32(scale)
+            assert np.abs(shorts(given) - exact(given)).max() <= 2e-3
+            assert np.abs(bytes_(given) - exact(given)).max() <= 2e-2
 
 
 def test_silence_loud_and_tiny_mels():
@@ -125,8 +130,8 @@ def test_bad_arguments_are_refused():
     shape, own = SHAPES["v1"], weights("v1")
     with pytest.raises(ValueError, match=r"level: expected one of .*baseline, found 'sse9'"):
         Vocoder(shape, own, level="sse9")
-    with pytest.raises(ValueError, match="precision: expected float32 or int16, found 'int8'"):
-        Vocoder(shape, own, precision="int8")
+    with pytest.raises(ValueError, match="precision: expected float32, int16, int8, found 'int4'"):
+        Vocoder(shape, own, precision="int4")
     with pytest.raises(ValueError, match="threads: expected 1 or more, found -1"):
         Vocoder(shape, own, threads=-1)(noise(3))
     with pytest.raises(ValueError, match=r"mel: expected shape \(frames, 80\), found \(3, 128\)"):
@@ -135,7 +140,7 @@ def test_bad_arguments_are_refused():
 
 def test_the_binding_refuses_what_would_read_outside_its_arrays():
     def made(layers, rates=(2,), dilations=((1,),)):
-        return _native.Vocoder(layers, rates=rates, pairs=False, dilations=dilations, integer=False, level="baseline")
+        return _native.Vocoder(layers, rates=rates, pairs=False, dilations=dilations, bits=32, level="baseline")
 
     def layer(*size, bias=None):
         return np.ones(size, np.float32), np.ones(bias or size[0], np.float32)
@@ -185,10 +190,11 @@ def test_a_forked_child_starts_threads_of_its_own():
 
 
 def test_packed_bytes_are_what_they_are_said_to_be():
-    """Six products for three taps, in floats or in half of it; and the scales."""
-    floats, shorts = (Vocoder(V3, random_weights(V3), precision=each, level="baseline").weight_bytes for each in ("float32", "int16"))
+    """Six products for three taps, in floats, in half of it or a quarter; and the scales."""
+    floats, shorts, few = (Vocoder(V3, random_weights(V3), precision=each, level="baseline").weight_bytes for each in DECIBELS)
     assert floats > 4 * V3.parameters
     assert 0.5 * floats < shorts < 0.6 * floats
+    assert 0.25 * floats < few < 0.9 * shorts
 
 
 @pytest.mark.parametrize("row", ["IMPLEMENTATION", "STREAMING"])

@@ -48,7 +48,7 @@ void keep(float* past, int64_t rows, const float* in, int64_t count, int64_t str
 Convolution packed_for(const Level& level, const vocoder::Plain& plain, bool filtered, int before, int dilation, float slope) {
     Convolution made;
     if (filtered)
-        made.packed = vocoder::pack(plain, dilation, 1, false, level.lanes);
+        made.packed = vocoder::pack(plain, dilation, 1, 32, level.lanes);
     else
         tap_by_tap(plain, level.lanes, made.packed);
     made.layer = {made.packed.layer, filtered, before, slope};

@@ -1,4 +1,4 @@
-"""The native vocoder: Toom and Cook's minimal filtering in float32 or 16-bit integers, tiles of time through whole stages (engine/)."""
+"""The native vocoder: Toom and Cook's minimal filtering in float32, 16- or 8-bit integers, tiles of time through whole stages (engine/)."""
 
 from __future__ import annotations
 
@@ -33,12 +33,22 @@ INT16 = precision_variant(
     also=proxies(),
 )
 
+INT8 = precision_variant(
+    "int8",
+    20.0,
+    "products of 8-bit integers in residual blocks of 64 channels and more, with scales per point, output channel and block of time",
+    also=proxies(),
+)
+
+BITS = {"float32": 32, "int16": 16, "int8": 8}
+
 
 class Vocoder:
     """A generator packed for one dispatch level.
 
-    precision: "float32", or "int16": products of 16-bit integers, exact sums of 32 bits, all else float32. level: "avx512_vnni",
-    "avx512", "avx2", "neon" or "baseline", the fastest by default. threads: as many as there are CPUs by default; the result does not
+    precision: "float32"; "int16": products of 16-bit integers, exact sums of 32 bits, all else float32; "int8": those of 8 bits in residual
+    blocks where there are channels enough. level: "avx512_vnni", "avx512", "avx2", "neon" or "baseline", the fastest by default; only the
+    first multiplies 8 bits faster than 16. threads: as many as there are CPUs by default; the result does not
     depend on them. pool: keep the buffers that a call works in for the next one; else the system has them back after each call. Calls from
     several threads take turns.
     """
@@ -53,8 +63,8 @@ class Vocoder:
         level: str = "auto",
         pool: bool = True,
     ) -> None:
-        if precision not in ("float32", "int16"):
-            raise ValueError(f"tts_vocoder.native: precision: expected float32 or int16, found {precision!r}")
+        if precision not in BITS:
+            raise ValueError(f"tts_vocoder.native: precision: expected {', '.join(BITS)}, found {precision!r}")
         native = import_module("implementations.tts.vocoder._native")
         layers = [(weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in _order(shape)]
         self._native: Any = native.Vocoder(
@@ -62,7 +72,7 @@ class Vocoder:
             rates=shape.rates,
             pairs=shape.resblock == 1,
             dilations=shape.block_dilations,
-            integer=precision == "int16",
+            bits=BITS[precision],
             level=level,
         )
         self.shape, self.precision, self.level = shape, precision, str(self._native.level)
@@ -140,4 +150,15 @@ STREAMING = implementation(
     variants=(INT16,),
     settings=("pool",),
     description="the same in growing chunks, each with the context that makes it exact",
+)
+QUANTIZED = implementation(
+    "quantized",
+    "optimized",
+    _made,
+    precisions=("int8",),
+    requires=Requires(packages=("torch",), native="implementations.tts.vocoder._native", cpu_flags=("avx512_vnni",)),
+    variants=(INT8,),
+    plain=False,
+    settings=("precision", "pool"),
+    description="the same with 8-bit products in the wide residual blocks",
 )

@@ -83,37 +83,51 @@ struct Window {
     }
 };
 
+// How far it does reach: a bound would cost 8 bits one or two of them.
+void reach_at_points(const Layer& layer, const Block& block, float (&reach)[kPoints]) {
+    const int rows = block.tiles + layer.segments - 1;
+    VecF high[kPoints] = {}, v[kPoints];
+    for (int c = 0; c < layer.inputs; c += kLanes) {
+        Window window;
+        window.start(block.in, c, layer.slope);
+        for (int i = 0; i < rows; ++i) {
+            window.next(block.in + kOutputs * i, c, layer.slope, v);
+            for (int p = 0; p < kPoints; ++p) high[p] = most(high[p], most(v[p], -v[p]));
+        }
+    }
+    for (int p = 0; p < kPoints; ++p) {
+        reach[p] = 0;
+        for (int lane = 0; lane < kLanes; ++lane) reach[p] = reach[p] > high[p][lane] ? reach[p] : high[p][lane];
+    }
+}
+
 // entering (points, groups, rows, lanes): what enters, at the points; integers are multiplied by `factor` and rounded.
-void enter(const Layer& layer, const Block& block, const float (&factor)[kPoints], uint32_t* entering, int rows) {
+template <class Kind> void enter(const Layer& layer, const Block& block, const float (&factor)[kPoints], uint32_t* entering, int rows) {
     const int64_t point = int64_t{layer.groups} * rows * kLanes;
     for (int g = 0; g < layer.groups; ++g) {
         uint32_t* to = entering + int64_t{g} * rows * kLanes;
-        VecF v[kPoints], w[kPoints];
-        Window low, high;
-        if (!layer.integer) {
-            low.start(block.in, g * kLanes, layer.slope);
-            for (int i = 0; i < rows; ++i, to += kLanes) {
-                low.next(block.in + kOutputs * i, g * kLanes, layer.slope, v);
-                for (int p = 0; p < kPoints; ++p) store(to + p * point, v[p]);
-            }
-            continue;
-        }
-        // Channels c and c + lanes share a unit. Where the second vector is past the last channel, it meets weights of zero.
-        const int c = g * 2 * kLanes, other = c + kLanes < layer.inputs ? c + kLanes : c;
-        low.start(block.in, c, layer.slope);
-        high.start(block.in, other, layer.slope);
+        Window windows[Kind::kChannels];
+        // Units hold channels of so many neighbouring vectors. Where one is past the last channel, it meets weights of zero.
+        const auto channel = [&](int part) {
+            const int first = g * Kind::kChannels * kLanes, own = first + part * kLanes;
+            return own < layer.inputs ? own : first;
+        };
+        for (int part = 0; part < Kind::kChannels; ++part) windows[part].start(block.in, channel(part), layer.slope);
         for (int i = 0; i < rows; ++i, to += kLanes) {
-            low.next(block.in + kOutputs * i, c, layer.slope, v);
-            high.next(block.in + kOutputs * i, other, layer.slope, w);
-            for (int p = 0; p < kPoints; ++p)
-                store(to + p * point, (rounded(v[p] * factor[p]) & 0xffff) | (rounded(w[p] * factor[p]) << 16));
+            VecF v[Kind::kChannels][kPoints];
+            for (int part = 0; part < Kind::kChannels; ++part) windows[part].next(block.in + kOutputs * i, channel(part), layer.slope, v[part]);
+            for (int p = 0; p < kPoints; ++p) {
+                VecF of[Kind::kChannels];
+                for (int part = 0; part < Kind::kChannels; ++part) of[part] = Kind::kChannels > 1 ? v[part][p] * factor[p] : v[part][p];
+                store(to + p * point, Kind::units(of));
+            }
         }
     }
 }
 
 // Back from the points, for `rows` tiles from `tile` on and one panel: with bias, residual and total, as far as they are given.
-template <int vectors, bool integer, bool residual, bool total>
-void leave(const Job& job, const Block& block, int tile, int rows, int c, const VecF* sums, const VecF* scales) {
+template <int vectors, class Kind, bool residual, bool total>
+void leave(const Job& job, const Block& block, int tile, int rows, int c, const VecF* sums, const VecF* scales, const VecF* shifts) {
     for (int v = 0; v < vectors; ++v) {
         const int channel = c + v * kLanes;
         const VecF bias = load<VecF>(job.layer->bias + channel);
@@ -121,7 +135,8 @@ void leave(const Job& job, const Block& block, int tile, int rows, int c, const 
             VecF m[kPoints], y[kOutputs];
             for (int p = 0; p < kPoints; ++p) {
                 m[p] = sums[(p * kMostRows + r) * vectors + v];
-                if (integer) m[p] *= scales[p * vectors + v];
+                if (Kind::kChannels > 1) m[p] *= scales[p * vectors + v];
+                if (Kind::kChannels == 4) m[p] -= shifts[p * vectors + v];
             }
             from_points(m, y);
             const int first = kOutputs * (tile + r);
@@ -135,23 +150,26 @@ void leave(const Job& job, const Block& block, int tile, int rows, int c, const 
     }
 }
 
-template <int vectors, bool integer>
-void leave(const Job& job, const Block& block, int tile, int rows, int c, const VecF* sums, const VecF* scales) {
-    const auto way = job.total.first      ? &leave<vectors, integer, true, true>
-                     : job.residual.first ? &leave<vectors, integer, true, false>
-                                          : &leave<vectors, integer, false, false>;
-    way(job, block, tile, rows, c, sums, scales);
+template <int vectors, class Kind>
+void leave(const Job& job, const Block& block, int tile, int rows, int c, const VecF* sums, const VecF* scales, const VecF* shifts) {
+    const auto way = job.total.first      ? &leave<vectors, Kind, true, true>
+                     : job.residual.first ? &leave<vectors, Kind, true, false>
+                                          : &leave<vectors, Kind, false, false>;
+    way(job, block, tile, rows, c, sums, scales, shifts);
 }
 
 template <class Kind, int vectors>
 const uint32_t* panel(const Job& job, const Block& block, int c, const uint32_t* entering, int rows, const uint32_t* weights,
                       const float (&reach)[kPoints]) {
     const Layer& layer = *job.layer;
-    alignas(64) VecF sums[kPoints * kMostRows * vectors], scales[kPoints * vectors];
-    if (layer.integer)
+    alignas(64) VecF sums[kPoints * kMostRows * vectors], scales[kPoints * vectors], shifts[kPoints * vectors];
+    if (Kind::kChannels > 1)
         for (int p = 0; p < kPoints; ++p)
-            for (int v = 0; v < vectors; ++v)
-                scales[p * vectors + v] = load<VecF>(layer.scales + p * layer.outputs + c + v * kLanes) * (reach[p] / layer.limits[p]);
+            for (int v = 0; v < vectors; ++v) {
+                const int place = p * layer.outputs + c + v * kLanes;
+                scales[p * vectors + v] = load<VecF>(layer.scales + place) * (reach[p] / layer.limits[p]);
+                if (Kind::kChannels == 4) shifts[p * vectors + v] = scales[p * vectors + v] * load<VecF>(layer.shifts + place);
+            }
     const int parts = (block.tiles + kMostRows - 1) / kMostRows;
     const uint32_t* next = weights;
     for (int part = 0, tile = 0; part < parts; ++part) {
@@ -162,7 +180,7 @@ const uint32_t* panel(const Job& job, const Block& block, int c, const uint32_t*
             const uint32_t* from = entering + (int64_t{p} * layer.groups * rows + tile) * kLanes;
             next = multiply(from, int64_t{rows} * kLanes, layer.groups, layer.depth[p], next, sums + p * kMostRows * vectors);
         }
-        leave<vectors, Kind::kChannels == 2>(job, block, tile, count, c, sums, scales);
+        leave<vectors, Kind>(job, block, tile, count, c, sums, scales, shifts);
         tile += count;
     }
     return next;
@@ -172,11 +190,11 @@ template <class Kind> void convolve_block(const Job& job, const Block& block, ui
     const Layer& layer = *job.layer;
     const int rows = block.tiles + layer.segments - 1;
     float reach[kPoints], factor[kPoints];
-    if (layer.integer) {
-        reach_of(layer, block, reach);
+    if (Kind::kChannels > 1) {
+        Kind::kChannels == 4 ? reach_at_points(layer, block, reach) : reach_of(layer, block, reach);
         for (int p = 0; p < kPoints; ++p) factor[p] = reach[p] > 1e-30f ? layer.limits[p] / reach[p] : 0;  // what is less, counts as zero
     }
-    enter(layer, block, factor, entering, rows);
+    enter<Kind>(layer, block, factor, entering, rows);
     const uint32_t* weights = layer.weights;
     int c = 0;
     for (; c + 2 * kLanes <= layer.outputs; c += 2 * kLanes) weights = panel<Kind, 2>(job, block, c, entering, rows, weights, reach);
@@ -194,7 +212,8 @@ void convolve(const Job& job, void* scratch) {
         for (int64_t part = 0, tile = 0; part < parts; ++part) {
             const int64_t count = (tiles - tile + parts - part - 1) / (parts - part);
             find_rows(job, job.begin + phase + layer.dilation * kOutputs * tile, static_cast<int>(count), nowhere, block);
-            layer.integer ? convolve_block<Short>(job, block, entering) : convolve_block<Float>(job, block, entering);
+            const auto way = layer.bits == 8 ? &convolve_block<Byte> : layer.bits == 16 ? &convolve_block<Short> : &convolve_block<Float>;
+            way(job, block, entering);
             tile += count;
         }
     }

@@ -16,13 +16,14 @@ struct Layer {
     int inputs, outputs;       // channels, padded
     int taps, segments, dilation;
     float slope;               // of the leaky ReLU on what comes in; 1: none
-    bool integer;              // products of 16-bit integers instead of floats
+    int bits;                  // of a factor of a product: 32 (floats), 16 or 8 (integers)
     int groups;                // of one vector of units each, in a row of what enters
     int tiles;                 // at a time: as many as the cache holds with the weights
     int depth[kPoints];        // segments whose weights are not all zero
     const uint32_t* weights;   // (panels, points, depth, groups, lanes, width of the panel)
-    const float* scales;       // integer: (points, outputs), of the weights
-    float limits[kPoints];     // integer: largest magnitude that may enter so that no sum leaves 32 bits
+    const float* scales;       // integers: (points, outputs), of the weights
+    const float* shifts;       // 8 bits: (points, outputs), what a sum has too much since what enters has no sign
+    float limits[kPoints];     // integers: largest magnitude that may enter so that no sum leaves 32 bits
     const float* bias;         // (outputs,)
 };
 

@@ -10,8 +10,8 @@ namespace vocoder {
 namespace {
 
 constexpr double kFinite[] = {0, 1, -1, 2, -2, 0.5};
-constexpr double kLargest = 2147483647.0;
-constexpr int kCacheBytes = 128 << 10;  // for what enters a block: it shares a second-level cache with a panel and with the rows of a tile
+constexpr double kLargest = 2147483647.0, kByte = 127;
+constexpr int kFloatBytes = 128 << 10, kIntegerBytes = 48 << 10;  // for what enters a block: it shares the caches with a panel and a tile's rows
 
 // Four taps at a point: their polynomial there, over the product of the distances to the other points; at infinity the last tap.
 double at_point(int point, const double (&taps)[kTaps]) {
@@ -40,8 +40,9 @@ std::vector<double> transformed(const Plain& plain, int point, int segments) {
     return found;
 }
 
-// Rounds the weights of one point to integers, an output's own scale each, and says what may enter: both as large as 32 bits of sum allow.
-void quantize(std::vector<double>& weights, int outputs, float* scales, float& limit) {
+// Rounds the weights of one point to integers, an output's own scale each, and says what may enter: both as large as 32 bits of sum allow, or
+// as 8 bits hold, of which no sum is too long.
+void quantize(std::vector<double>& weights, int outputs, int bits, float* scales, float* shifts, float& limit) {
     const size_t row = weights.size() / outputs;
     double ratio = 1;
     std::vector<double> largest(outputs);
@@ -53,19 +54,21 @@ void quantize(std::vector<double>& weights, int outputs, float* scales, float& l
         }
         if (largest[o] > 0) ratio = std::max(ratio, sum / largest[o]);
     }
-    const double most = std::min(32766.0, std::floor(std::sqrt(kLargest / ratio)));
+    const double most = bits == 8 ? kByte : std::min(32766.0, std::floor(std::sqrt(kLargest / ratio)));
     double heaviest = 1;
     for (int o = 0; o < outputs; ++o) {
         const double scale = largest[o] / most;
-        double sum = 0;
+        double sum = 0, own = 0;
         for (size_t i = o * row; i < (o + 1) * row; ++i) {
             weights[i] = scale > 0 ? std::nearbyint(weights[i] / scale) : 0;
             sum += std::abs(weights[i]);
+            own += weights[i];
         }
         scales[o] = static_cast<float>(scale);
+        shifts[o] = static_cast<float>((kByte + 1) * own);
         heaviest = std::max(heaviest, sum);
     }
-    limit = static_cast<float>(std::min(32766.0, std::floor(kLargest / heaviest) - 1));
+    limit = static_cast<float>(bits == 8 ? kByte : std::min(32766.0, std::floor(kLargest / heaviest) - 1));
 }
 
 uint32_t unit(double value) {
@@ -75,13 +78,14 @@ uint32_t unit(double value) {
     return bits;
 }
 
-uint32_t unit(double low, double high) {
-    return (static_cast<uint32_t>(static_cast<int32_t>(low)) & 0xffff) | static_cast<uint32_t>(static_cast<int32_t>(high)) << 16;
+// `bits` of an integer, at the place of a part of a unit.
+uint32_t unit(double value, int bits, int part) {
+    return (static_cast<uint32_t>(static_cast<int32_t>(value)) & ((1u << bits) - 1)) << (bits * part);
 }
 
 }  // namespace
 
-Packed pack(const Plain& plain, int dilation, float slope, bool integer, int lanes) {
+Packed pack(const Plain& plain, int dilation, float slope, int bits, int lanes) {
     Packed packed;
     Layer& layer = packed.layer;
     layer.inputs = padded(plain.inputs, lanes);
@@ -90,13 +94,13 @@ Packed pack(const Plain& plain, int dilation, float slope, bool integer, int lan
     layer.segments = (plain.taps + kTaps - 1) / kTaps;
     layer.dilation = dilation;
     layer.slope = slope;
-    layer.integer = integer;
-    const int channels = integer ? 2 * lanes : lanes;  // of a group
+    layer.bits = bits;
+    const int parts = 32 / bits, channels = parts * lanes;  // of a unit, of a group
     layer.groups = (layer.inputs + channels - 1) / channels;
     if (layer.segments > kMostSegments || layer.inputs > kMostChannels || layer.outputs > kMostChannels)
         throw std::invalid_argument("convolution: expected at most 32 taps and 4096 channels, found " + std::to_string(plain.taps) + " and " +
                                     std::to_string(std::max(layer.inputs, layer.outputs)));
-    layer.tiles = std::clamp(kCacheBytes / (4 * kPoints * layer.groups * lanes) - layer.segments, 12, kMostTiles);
+    layer.tiles = std::clamp((parts == 1 ? kFloatBytes : kIntegerBytes) / (4 * kPoints * layer.groups * lanes) - layer.segments, 12, kMostTiles);
 
     int64_t depths = 0;
     for (int p = 0; p < kPoints; ++p) {
@@ -108,13 +112,15 @@ Packed pack(const Plain& plain, int dilation, float slope, bool integer, int lan
     packed.weights = allocate<uint32_t>(count);
     packed.scales = allocate<float>(int64_t{kPoints} * layer.outputs);
     packed.bias = allocate<float>(layer.outputs);
-    packed.bytes = 4 * (count + layer.outputs + (integer ? kPoints * layer.outputs : 0));
+    packed.shifts = allocate<float>(int64_t{kPoints} * layer.outputs);
+    packed.bytes = 4 * (count + layer.outputs + (parts > 1 ? kPoints * layer.outputs : 0) + (parts == 4 ? kPoints * layer.outputs : 0));
     std::copy(plain.bias.begin(), plain.bias.end(), packed.bias.get());
 
     int64_t before = 0;  // depths of the points before
     for (int p = 0; p < kPoints; before += layer.depth[p++]) {
         std::vector<double> weights = transformed(plain, p, layer.segments);
-        if (integer) quantize(weights, plain.outputs, packed.scales.get() + p * layer.outputs, layer.limits[p]);
+        float* scales = packed.scales.get() + p * layer.outputs;
+        if (parts > 1) quantize(weights, plain.outputs, bits, scales, packed.shifts.get() + p * layer.outputs, layer.limits[p]);
         const auto weight = [&](int o, int s, int c) {
             return o < plain.outputs && c < plain.inputs ? weights[(static_cast<size_t>(o) * layer.segments + s) * plain.inputs + c] : 0.0;
         };
@@ -126,12 +132,19 @@ Packed pack(const Plain& plain, int dilation, float slope, bool integer, int lan
                     for (int u = 0; u < lanes; ++u)
                         for (int o = first; o < first + width; ++o) {
                             const int c = g * channels + u;
-                            *to++ = integer ? unit(weight(o, s, c), weight(o, s, c + lanes)) : unit(weight(o, s, c));
+                            if (parts == 1) *to = unit(weight(o, s, c));
+                            // Two channels of a unit lie a vector apart, four are neighbours (simd.hpp).
+                            for (int part = 0; parts > 1 && part < parts; ++part) {
+                                const int other = parts == 2 ? c + part * lanes : g * channels + u % 4 * lanes + u / 4 * 4 + part;
+                                *to |= unit(weight(o, s, other), bits, part);
+                            }
+                            ++to;
                         }
         }
     }
     layer.weights = packed.weights.get();
     layer.scales = packed.scales.get();
+    layer.shifts = packed.shifts.get();
     layer.bias = packed.bias.get();
     return packed;
 }

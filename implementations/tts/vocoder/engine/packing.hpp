@@ -53,11 +53,11 @@ struct Plain {
 struct Packed {
     Layer layer{};
     Memory<uint32_t> weights;
-    Memory<float> scales, bias;
-    int64_t bytes = 0;  // of weights, scales and biases
+    Memory<float> scales, shifts, bias;
+    int64_t bytes = 0;  // of weights, scales, shifts and biases
 };
 
-Packed pack(const Plain& plain, int dilation, float slope, bool integer, int lanes);
+Packed pack(const Plain& plain, int dilation, float slope, int bits, int lanes);
 
 // A transposed convolution (inputs, outputs, taps) as a plain one, each of whose rows holds the `rate` steps that it becomes.
 // width: channels of a step, padded.

@@ -18,7 +18,8 @@ constexpr int kAhead = 32;
 template <class Kind, int rows, int vectors>
 inline const uint32_t* product(const uint32_t* entering, int64_t stride, int groups, int depth, const uint32_t* weights, VecF* sums) {
     typename Kind::Sum sum[rows][vectors] = {};
-    for (int i = 0; i < rows * vectors; ++i) sums[i] = VecF{};
+    if (Kind::kGroups)
+        for (int i = 0; i < rows * vectors; ++i) sums[i] = VecF{};
     for (int s = 0; s < depth; ++s) {
         const uint32_t* row = entering + s * kLanes;
         for (int g = 0; g < groups; ++g, row += stride) {
@@ -38,7 +39,10 @@ inline const uint32_t* product(const uint32_t* entering, int64_t stride, int gro
         }
     }
     for (int r = 0; r < rows; ++r)
-        for (int v = 0; v < vectors; ++v) sums[r * vectors + v] += Kind::value(sum[r][v]);
+        for (int v = 0; v < vectors; ++v) {
+            VecF& to = sums[r * vectors + v];
+            to = Kind::kGroups ? to + Kind::value(sum[r][v]) : Kind::value(sum[r][v]);
+        }
     return weights;
 }
 

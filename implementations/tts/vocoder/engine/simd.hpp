@@ -1,4 +1,4 @@
-// One vector register at the level this file is compiled for: floats, 32-bit integers, and pairs of 16-bit integers.
+// One vector register at the level this file is compiled for: floats, 32-bit integers, and pairs of 16-bit or fours of 8-bit integers.
 #pragma once
 
 #include <cstdint>
@@ -56,7 +56,8 @@ inline VecI rounded(VecF a) {
 }
 #endif
 
-// What enters a product is one 32-bit unit of a row at a time, for all lanes alike: a float, or two 16-bit integers.
+// What enters a product is one 32-bit unit of a row at a time, for all lanes alike: a float, two 16-bit integers, or four of 8 bits. units():
+// a vector of them, from as many vectors of channels as a unit holds.
 struct Float {
     using Sum = VecF;
     static constexpr int kChannels = 1;  // per unit
@@ -67,6 +68,7 @@ struct Float {
         return sum + same(value) * load<VecF>(weights);
     }
     static VecF value(Sum sum) { return sum; }
+    static VecI units(const VecF (&values)[kChannels]) { return (VecI)values[0]; }
 };
 
 struct Short {
@@ -89,6 +91,43 @@ struct Short {
 #endif
     }
     static VecF value(Sum sum) { return __builtin_convertvector(sum, VecF); }
+    static VecI units(const VecF (&values)[kChannels]) { return (rounded(values[0]) & 0xffff) | (rounded(values[1]) << 16); }
+};
+
+struct Byte {
+    using Sum = VecI;
+    static constexpr int kChannels = 4;
+    static constexpr int kGroups = 0;
+    static constexpr int kZero = 128;  // what stands for 0: the instruction takes bytes without a sign, times weights with one
+    static Sum add(Sum sum, const uint32_t* unit, const void* weights) {
+        const VecI a = static_cast<int32_t>(*unit) - VecI{}, b = load<VecI>(weights);
+#if defined(__AVX512VNNI__)
+        return (VecI)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+#else
+        return sum + (a & 0xff) * (b << 24 >> 24) + (a >> 8 & 0xff) * (b << 16 >> 24) + (a >> 16 & 0xff) * (b << 8 >> 24) + (a >> 24 & 0xff) * (b >> 24);
+#endif
+    }
+    static VecF value(Sum sum) { return __builtin_convertvector(sum, VecF); }
+    // What is beyond 8 bits becomes the last that they hold. In units of four neighbours, as the processors' own way to narrow leaves them.
+    static VecI units(const VecF (&values)[kChannels]) {
+        VecI a[kChannels];
+        for (int i = 0; i < kChannels; ++i) a[i] = rounded(values[i] + same(kZero));
+#if defined(__AVX512BW__)
+        return (VecI)_mm512_packus_epi16(_mm512_packs_epi32((__m512i)a[0], (__m512i)a[1]), _mm512_packs_epi32((__m512i)a[2], (__m512i)a[3]));
+#else
+        VecI found;
+        for (int quarter = 0; quarter < kLanes / 4; ++quarter)
+            for (int i = 0; i < kChannels; ++i) {
+                uint32_t unit = 0;
+                for (int j = 0; j < 4; ++j) {
+                    const int32_t value = a[i][4 * quarter + j];
+                    unit |= static_cast<uint32_t>(value < 0 ? 0 : value > 255 ? 255 : value) << (8 * j);
+                }
+                found[4 * quarter + i] = static_cast<int32_t>(unit);
+            }
+        return found;
+#endif
+    }
 };
 
 }  // namespace LEVEL
