@@ -24,6 +24,21 @@ def first_audio(record: Record) -> float | str:
     return stats.median(found) if found else WHOLE
 
 
+def cold(record: Record) -> float | str:
+    """Of the first call of a fresh process, whose load() had come to its end."""
+    if record.samples.cold is None:
+        return "the first call was not timed"
+    return record.samples.cold_chunks[0] if record.samples.cold_chunks else WHOLE
+
+
+def with_load(record: Record) -> float | str:
+    """The same with load() before it: what whoever starts a program for one text waits for, but for Python's own start."""
+    first, load = cold(record), record.samples.load
+    if isinstance(first, str):
+        return first
+    return "loading was not timed" if load is None else load.wall_seconds + first
+
+
 def jitter(record: Record) -> float | str:
     """By how many seconds a chunk, counted from the first one, arrives beside its usual time: the mean over chunks and calls.
 

@@ -6,7 +6,7 @@ import pytest
 from synthetic import record
 
 from harness.metrics import Absent, metrics_of
-from harness.record import Record, Samples
+from harness.record import Record, Samples, Timing
 from harness.stats import Interval
 from harness.store import from_json, to_json
 
@@ -42,6 +42,17 @@ def test_its_percentile_needs_enough_calls() -> None:
     assert absent(record(), name) == "the result does not come in chunks"
 
 
+def test_cold_is_the_first_chunk_of_the_first_call_and_loading_comes_before_it():
+    began = {"load": Timing(1.5, 1.5), "cold": Timing(3.0, 3.0)}
+    item = streamed((0.1, 0.5), cold_chunks=(2.0, 2.9), **began)
+    assert point(item, "time_to_first_audio_cold_seconds") == 2.0
+    assert point(item, "time_to_first_audio_with_load_seconds") == 3.5
+    assert point(item, "time_to_first_audio_seconds") == 0.1
+    for name in ("time_to_first_audio_cold_seconds", "time_to_first_audio_with_load_seconds"):
+        assert absent(streamed(**began), name) == "the result does not come in chunks"
+        assert absent(streamed((0.1, 0.5)), name) == "the first call was not timed"
+
+
 def test_a_chunk_is_late_when_all_before_it_has_been_played() -> None:
     audio = ((0.1, 0.2, 0.4, 0.0),) * 2
     # Played from 1.0 on: the second is due at 1.1, the third at 1.3; the last has no audio, so that it can be late for nobody.
@@ -74,5 +85,5 @@ def test_a_leak_is_the_slope_of_the_second_half_whatever_a_single_look_saw() -> 
 
 
 def test_what_a_launch_saw_survives_json() -> None:
-    item = streamed((0.1, 0.2), audio=((0.5, 0.5),), first_chunks=(0.1,), memory=((3, 10**9),))
+    item = streamed((0.1, 0.2), audio=((0.5, 0.5),), first_chunks=(0.1,), cold_chunks=(0.3, 0.4), memory=((3, 10**9),))
     assert from_json(to_json(item)) == item

@@ -60,6 +60,8 @@ METRICS: dict[str, About] = {
     "load_seconds": About("seconds"),
     "time_to_first_audio_seconds": About("seconds"),
     "time_to_first_audio_p95_seconds": About("seconds"),
+    "time_to_first_audio_cold_seconds": About("seconds"),
+    "time_to_first_audio_with_load_seconds": About("seconds"),
     "chunk_jitter_seconds": About("seconds"),
     "underruns": About("number"),
     "limit_share": About("share", "more"),

@@ -22,9 +22,7 @@ LOW_QUANTILE = 0.25
 
 FIRST_AUDIO = "time_to_first_audio_p95_seconds"
 
-_NOT_OF_A_CALL = (
-    "load_seconds", "cpu_seconds_per_call", "mean_cpu_seconds", "time_to_first_audio_seconds", FIRST_AUDIO, "chunk_jitter_seconds",
-)  # fmt: skip
+_NOT_OF_A_CALL = ("load_seconds", "cpu_seconds_per_call", "mean_cpu_seconds", "chunk_jitter_seconds")
 
 
 def metrics_of(records: Sequence[Record]) -> dict[str, Value]:
@@ -53,7 +51,7 @@ def floor_value(name: str, records: Iterable[Record]) -> float | None:
         return None
     record = known[-1]
     seconds, produced = record.floor.seconds if record.floor else 0.0, record.samples.produced
-    if about(name).unit == "seconds" and name not in _NOT_OF_A_CALL:
+    if about(name).unit == "seconds" and name not in _NOT_OF_A_CALL and not name.startswith("time_to_first_audio"):
         return seconds
     if name == "rtf" and produced and record.unit_audio_seconds:
         return seconds / (produced * record.unit_audio_seconds)
@@ -176,6 +174,8 @@ _PER_LAUNCH: dict[str, Callable[[Record], float | str]] = {
     "cold_seconds": lambda r: r.samples.cold.wall_seconds if r.samples.cold else "the first call was not timed",
     "load_seconds": lambda r: r.samples.load.wall_seconds if r.samples.load else "loading was not timed",
     "time_to_first_audio_seconds": streamed.first_audio,
+    "time_to_first_audio_cold_seconds": streamed.cold,
+    "time_to_first_audio_with_load_seconds": streamed.with_load,
     "chunk_jitter_seconds": streamed.jitter,
     "underruns": streamed.underruns,
     "limit_share": _limit_share,

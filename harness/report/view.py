@@ -15,8 +15,8 @@ from harness.verdict import Answer, Row, State, Verdicts, exit_code
 COLUMNS = (("row",), ("parity",), ("speed-up over",), ("RTF",), ("p50", "p99"), ("peak", "limit"), ("verdict", "targets"))
 
 CHUNKS: Mapping[str, str] = {
-    "first audio": "time_to_first_audio_seconds", "p95": "time_to_first_audio_p95_seconds", "jitter": "chunk_jitter_seconds",
-    "underruns": "underruns",
+    "first audio": "time_to_first_audio_seconds", "p95": "time_to_first_audio_p95_seconds", "cold": "time_to_first_audio_cold_seconds",
+    "with load": "time_to_first_audio_with_load_seconds", "jitter": "chunk_jitter_seconds", "underruns": "underruns",
 }  # fmt: skip
 """Metrics by the titles of their columns, in a table of their own: of most rows there are none."""
 
