@@ -154,6 +154,7 @@ def kernels(model: HeartCodec, *, threads: int | None = None) -> Kernels:
 def _open(settings: Settings) -> Iterator[Model]:
     from implementations.codec import model
 
+    import_module(MODULE)  # a case names the model: the kernel is loaded before the first one is packed
     with torch_threads(settings.threads):
         yield lru_cache(maxsize=None)(lambda name: kernels(model.load(name), threads=settings.threads))
 
