@@ -30,10 +30,13 @@ Run = Callable[[Inputs], Outputs | Iterator[Outputs]]
 
 @dataclass(frozen=True)
 class Loaded:
-    """A run that also says how many bytes its weights take, in the form in which it computes with them: load() may give it."""
+    """A run that also says how many bytes its weights take, in the form in which it computes with them: load() may give it.
+
+    weight_bytes: where the inputs choose the model, a function that says it of the call before; None where it is not known.
+    """
 
     run: Run
-    weight_bytes: int
+    weight_bytes: int | Callable[[], int | None]
 
     def __call__(self, inputs: Inputs) -> Outputs | Iterator[Outputs]:
         return self.run(inputs)

@@ -80,6 +80,7 @@ class Runner:
         if not callable(self._run):
             raise TypeError(f"load() must give a function run(inputs), found {type(self._run).__name__}")
         self._implementation = found
+        self._weight_bytes = given.weight_bytes if isinstance(given, Loaded) else None
         self._unused = origin.unused([found.requires.native] if found.requires.native else [])  # before its hash is asked for
         self._watch = clock.stopwatch(found.clock, shares.get("block"), whole=shares.get("whole"))
         self._cold_watch = clock.stopwatch(found.clock, shares.get("cold"))
@@ -95,7 +96,6 @@ class Runner:
             "cpu_ns": cpu,
             "base_bytes": base,
             "loaded_bytes": memory.rss(),
-            "weight_bytes": int(given.weight_bytes) if isinstance(given, Loaded) else None,
             "file": getattr(sys.modules.get(implementation.partition(":")[0]), "__file__", None) or "",
             "native": origin.native_hash(found.requires.native) if found.requires.native else "",
             "files": origin.files(implementation.partition(".")[0].partition(":")[0]),  # last: with the kernel that the line above asked
@@ -116,6 +116,8 @@ class Runner:
         answer |= {"peak_bytes": memory.peak_rss(), "peak_since_start": unreset, "device_peak": memory.device_peak()}
         joined, found = self._joined(outputs), self._implementation.requires
         self._held = joined, returned.digest(joined)
+        said = self._weight_bytes
+        answer["weight_bytes"] = said() if callable(said) else said
         answer["unused"] = [*self._unused, *origin.unused(found.packages)]
         return {**answer, "outputs": joined, "mutated": self._mutated([seed])}
 

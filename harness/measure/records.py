@@ -104,7 +104,7 @@ def samples(lane: Lane) -> Samples:
         loaded_bytes=lane.loaded.get("loaded_bytes") if lane.fresh else None,
         device_peak_bytes=max(devices.values()) if devices else None,
         produced=lane.produced,
-        weight_bytes=lane.loaded.get("weight_bytes"),
+        weight_bytes=lane.first.get("weight_bytes"),
     )
 
 

@@ -24,13 +24,17 @@ Vocode = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Engine:
-    """Two models ready to run, the dictionary that the texts are read with, and who says what that lacks (`text.espeak`)."""
+    """Two models ready to run, the dictionary that the texts are read with, and who says what that lacks (`text.espeak`).
+
+    weight_bytes: of both models, in the form in which they compute.
+    """
 
     configuration: Configuration
     shape: Shape
     speak: Speak
     vocode: Vocode
     lexicon: Lexicon
+    weight_bytes: int
     beyond: Beyond | None = None
 
 

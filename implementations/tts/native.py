@@ -49,11 +49,13 @@ def _engine(voice: Voice, lexicon: Lexicon, settings: Settings, *, narrow: str) 
     from implementations.tts.acoustic.quantized import quantized
     from implementations.tts.acoustic.serving import model_of
     from implementations.tts.chain import Engine
+    from implementations.tts.stored import weight_bytes
     from implementations.tts.vocoder.hifigan import weights_of
     from implementations.tts.vocoder.native import Vocoder
 
     precision = settings.precision or ("int16" if settings.mode == "lightweight" else "float32")
     model = model_of(voice.configuration)
+    speak = quantized(model) if precision == "int8" else planar(model)
     vocoder = Vocoder(
         voice.shape,
         weights_of(voice.vocoder),
@@ -65,7 +67,7 @@ def _engine(voice: Voice, lexicon: Lexicon, settings: Settings, *, narrow: str) 
     def vocode(mels: np.ndarray) -> np.ndarray:
         return np.stack([vocoder(mel) for mel in mels])
 
-    return Engine(voice.configuration, voice.shape, quantized(model) if precision == "int8" else planar(model), vocode, lexicon)
+    return Engine(voice.configuration, voice.shape, speak, vocode, lexicon, weight_bytes(speak) + vocoder.weight_bytes)
 
 
 _NATIVE = Requires(packages=("torch",), native="implementations.tts.vocoder._native")

@@ -20,8 +20,10 @@ def _make(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
 
     from implementations.tts.acoustic.serving import model_of
     from implementations.tts.chain import Engine
+    from implementations.tts.stored import weight_bytes
     from implementations.tts.vocoder.hifigan import generator, weights_of
 
+    model = model_of(voice.configuration)
     made = generator(voice.shape, weights_of(voice.vocoder), normed=True)
 
     @torch.inference_mode()
@@ -29,7 +31,7 @@ def _make(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
         wave: np.ndarray = made(torch.from_numpy(mels.transpose(0, 2, 1).copy()))[:, 0].numpy()
         return wave
 
-    return Engine(voice.configuration, voice.shape, model_of(voice.configuration), vocode, lexicon)
+    return Engine(voice.configuration, voice.shape, model, vocode, lexicon, weight_bytes(model) + weight_bytes(made))
 
 
 IMPLEMENTATION = implementation(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.component import Implementation, Inputs, Outputs, Requires, Role, Run
+from harness.component import Implementation, Inputs, Loaded, Outputs, Requires, Role
 from implementations._modes import is_lightweight
 from implementations._torch import threads
 from implementations.tts.component import check_inputs
@@ -26,7 +26,7 @@ Make = Callable[[Voice, "Lexicon", "Settings"], "Engine"]
 
 
 @contextmanager
-def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], streamed: bool, library: str, name: str) -> Iterator[Run]:
+def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], streamed: bool, library: str, name: str) -> Iterator[Loaded]:
     """Gives `run`; models are made when a voice is first asked for, or with cache=False in every call; their library is imported here.
 
     More than one worker are as many engines, which share the threads.
@@ -43,11 +43,13 @@ def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], streame
     is_lightweight(f"tts.{name}", settings)  # refuses what no profile has decided
     lexicon = best()
     engines: dict[str, list[Engine]] = {}
+    asked = ""
     workers = settings.workers or 1
 
     def run(inputs: Inputs) -> Outputs | Iterator[Outputs]:
+        nonlocal asked
         texts, voice, frames = check_inputs(inputs)
-        voice = SIZES[settings.model_size] if settings.model_size else voice
+        asked = voice = SIZES[settings.model_size] if settings.model_size else voice
         if settings.cache is False:
             engines.clear()
             forget()
@@ -59,7 +61,7 @@ def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], streame
         return _whole(engines[voice], texts, frames, settings)
 
     with threads(settings.threads):
-        yield run
+        yield Loaded(run, lambda: sum(engine.weight_bytes for engine in engines[asked]))
 
 
 def at_rate(name: str, sample_rate: int | None) -> Voice:

@@ -1,4 +1,4 @@
-"""Weights kept in float16 and widened as a layer computes: half of the bytes, and all arithmetic in float32."""
+"""Weights as they are stored: how many bytes they take; and kept in float16, widened as a layer computes in float32."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from torch.nn.utils import parametrize
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
 
 T = TypeVar("T", bound=nn.Module)
+
+
+def weight_bytes(module: nn.Module) -> int:
+    """What its parameters and buffers take, and what a layer holds outside of PyTorch and says itself (`packed_bytes`)."""
+    packed = sum(int(getattr(part, "packed_bytes", 0)) for part in module.modules())
+    return packed + sum(int(tensor.nbytes) for tensor in module.state_dict().values())
 
 
 class Widened(nn.Module):

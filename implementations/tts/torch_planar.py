@@ -24,8 +24,10 @@ def engine(model: FastSpeech2, vocoder: Generator, lexicon: Lexicon, *, precisio
 
     from implementations.tts.acoustic.planar import planar as planar_acoustic
     from implementations.tts.chain import Engine
+    from implementations.tts.stored import weight_bytes
     from implementations.tts.vocoder.torch_planar import ready
 
+    speak = planar_acoustic(model, precision)
     made, dtype = ready(vocoder, precision)
 
     @torch.inference_mode()
@@ -34,7 +36,7 @@ def engine(model: FastSpeech2, vocoder: Generator, lexicon: Lexicon, *, precisio
         wave: np.ndarray = made(pictures)[:, 0, 0].float().numpy()
         return wave
 
-    return Engine(model.configuration, vocoder.shape, planar_acoustic(model, precision), vocode, lexicon)
+    return Engine(model.configuration, vocoder.shape, speak, vocode, lexicon, weight_bytes(speak) + weight_bytes(made))
 
 
 def make(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:

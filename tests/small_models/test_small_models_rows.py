@@ -12,6 +12,7 @@ from harness.settings import Settings
 from implementations.small_models import checkpoints
 from implementations.small_models.component import COMPONENTS, PIPELINE, live_parameters, members, output_names
 from implementations.small_models.reference import CHAIN, DYNAMICS, EMOTION, GROOVE, HARMONY, MELODY
+from implementations.spectrogram.component import COMPONENT as SPECTROGRAM
 
 ROWS = rows()
 HERE = [row for row in ROWS if not row.missing and row.implementation.role != "reference"]
@@ -147,8 +148,14 @@ def test_rows_say_what_their_weights_take(row, compute):
 
 def test_a_worker_tells_it_to_the_harness():
     with WorkerProcess("dynamics_engine.numpy_packed", pins(1, {})) as worker:
-        answer = worker.ask("load", implementation="implementations.small_models.numpy_packed:DYNAMICS", settings={})
-        assert answer["weight_bytes"] == 4 * 13_520
+        assert _weight_bytes(worker, "implementations.small_models.numpy_packed:DYNAMICS", COMPONENTS["dynamics_engine"]) == 4 * 13_520
     with WorkerProcess("spectrogram.reference", pins(1, {})) as worker:
-        answer = worker.ask("load", implementation="implementations.spectrogram.reference:IMPLEMENTATION", settings={})
-        assert answer["weight_bytes"] is None
+        assert _weight_bytes(worker, "implementations.spectrogram.reference:IMPLEMENTATION", SPECTROGRAM) is None
+
+
+def _weight_bytes(worker, implementation, component):
+    """What the first call on the quick case says."""
+    (quick,) = (case for case in component.cases if case.quick)
+    worker.ask("prepare", inputs={"0": quick.make(0)}, seed=0)
+    worker.ask("load", implementation=implementation, settings={})
+    return worker.ask("cold", seed=0)["weight_bytes"]

@@ -33,7 +33,7 @@ def test_streamed_is_one_shot_in_float32_and_with_less_context_it_is_not(name, m
     from implementations.tts.vocoder.torch_planar import vocoder
 
     shape = SMALL[name]
-    vocode = vocoder(shape, weights(name))
+    vocode, _ = vocoder(shape, weights(name))
     mel = np.random.default_rng(0).standard_normal((40, 80)).astype(np.float32)
     whole = vocode(mel)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.component import Requires
-from implementations.tts.acoustic.serving import Speak, implementation
+from implementations.tts.acoustic.serving import implementation
 
 if TYPE_CHECKING:
     from harness.settings import Settings
     from implementations.tts.acoustic.fastspeech2 import FastSpeech2
 
 
-def _make(model: FastSpeech2, settings: Settings) -> Speak:
+def _make(model: FastSpeech2, settings: Settings) -> FastSpeech2:
     from implementations.tts.acoustic.mlx_graphs import in_graphs
 
     return in_graphs(model)

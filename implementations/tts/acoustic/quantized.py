@@ -19,6 +19,7 @@ class Quantized(nn.Module):
         self.zeros = torch.zeros(len(weight), dtype=torch.int64)
         self.bias, self.padding = planar.conv.bias, [0, kernel // 2]
         rounded = torch.round(weight / self.scales[:, None, None, None]).to(torch.int8)
+        self.packed_bytes = rounded.nbytes + self.scales.nbytes
         self.weight = torch.ops.onednn.qconv_prepack(rounded, self.scales, 1.0, 0, [1, 1], self.padding, [1, 1], 1, None)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.component import Implementation, Inputs, Outputs, Role, Run
+from harness.component import Implementation, Inputs, Loaded, Outputs, Role
 from implementations._torch import threads
 from implementations.tts.acoustic.component import DECISIONS, PREDICTIONS, check_inputs
 from implementations.tts.acoustic.configurations import Configuration
@@ -28,7 +28,7 @@ measure in place of random weights."""
 Speak = Callable[..., "Spoken"]
 """What a FastSpeech2 does: (phonemes, lengths, durations=, pitch=, energy=) to every stage's result."""
 
-Make = Callable[["FastSpeech2", "Settings"], Speak]
+Make = Callable[["FastSpeech2", "Settings"], "FastSpeech2"]
 """A model with weights made ready to run."""
 
 
@@ -48,15 +48,18 @@ def model_of(configuration: Configuration) -> FastSpeech2:
 
 
 @contextmanager
-def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], library: str, name: str) -> Iterator[Run]:
+def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], library: str, name: str) -> Iterator[Loaded]:
     """Gives `run`; models are made when they are first asked for, or with cache=False in every call; their library is imported here."""
     importlib.import_module(library)
     if settings.precision not in (None, *precisions):
         raise ValueError(f"tts_acoustic.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
-    made: dict[str, Speak] = {}
+    made: dict[str, FastSpeech2] = {}
+    asked = ""
 
     def run(inputs: Inputs) -> Outputs:
+        nonlocal asked
         c, phonemes, lengths = check_inputs(inputs)
+        asked = c.name
         if settings.cache is False:
             made.clear()
             model_of.cache_clear()
@@ -64,8 +67,13 @@ def load(settings: Settings, *, make: Make, precisions: tuple[str, ...], library
             made[c.name] = make(model_of(c), settings)
         return compute(c, made[c.name], inputs, phonemes, lengths)
 
+    def size() -> int | None:
+        from implementations.tts.stored import weight_bytes
+
+        return weight_bytes(made[asked]) if library == "torch" else None
+
     with threads(settings.threads):
-        yield run
+        yield Loaded(run, size)
 
 
 def compute(c: Configuration, speak: Speak, inputs: Inputs, phonemes: np.ndarray, lengths: np.ndarray) -> Outputs:

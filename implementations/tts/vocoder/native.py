@@ -121,14 +121,16 @@ def _cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _made(shape: Shape, weights: Weights, settings: Settings) -> Vocoder:
-    return Vocoder(
+def _made(shape: Shape, weights: Weights, settings: Settings) -> tuple[Vocoder, int]:
+    made = Vocoder(
         shape, weights, precision=settings.precision or "float32", threads=settings.threads, pool=settings.pool is not False
     )
+    return made, made.weight_bytes
 
 
-def _streamed(shape: Shape, weights: Weights, settings: Settings) -> Vocode:
-    return _made(shape, weights, settings).stream
+def _streamed(shape: Shape, weights: Weights, settings: Settings) -> tuple[Vocode, int]:
+    made, size = _made(shape, weights, settings)
+    return made.stream, size
 
 
 IMPLEMENTATION = implementation(

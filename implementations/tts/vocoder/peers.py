@@ -58,7 +58,7 @@ def quantized(model: onnx.ModelProto, shape: Shape) -> onnx.ModelProto:
         return onnx.load(path)
 
 
-def _onnxruntime(shape: Shape, weights: Weights, settings: Settings) -> Vocode:
+def _onnxruntime(shape: Shape, weights: Weights, settings: Settings) -> tuple[Vocode, None]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -73,10 +73,10 @@ def _onnxruntime(shape: Shape, weights: Weights, settings: Settings) -> Vocode:
         wave: np.ndarray = session.run(["wave"], {"mel": np.ascontiguousarray(mel.T)[None]})[0][0, 0]
         return wave
 
-    return vocode
+    return vocode, None  # what the runtime makes of the model's weights it does not say
 
 
-def _openvino(shape: Shape, weights: Weights, settings: Settings) -> Vocode:
+def _openvino(shape: Shape, weights: Weights, settings: Settings) -> tuple[Vocode, None]:
     import openvino
 
     options = {"INFERENCE_PRECISION_HINT": "bf16" if settings.precision == "bfloat16" else "f32", "PERFORMANCE_HINT": "LATENCY"}
@@ -88,7 +88,7 @@ def _openvino(shape: Shape, weights: Weights, settings: Settings) -> Vocode:
     def vocode(mel: np.ndarray) -> np.ndarray:
         return np.array(compiled({"mel": np.ascontiguousarray(mel.T)[None]})["wave"][0, 0])
 
-    return vocode
+    return vocode, None  # what the runtime makes of the model's weights it does not say
 
 
 ONNXRUNTIME = implementation(

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from implementations.tts.vocoder.shapes import Shape
 
 
-def _make(shape: Shape, weights: Weights, settings: Settings) -> Vocode:
+def _make(shape: Shape, weights: Weights, settings: Settings) -> tuple[Vocode, int]:
     import torch
 
+    from implementations.tts.stored import weight_bytes
     from implementations.tts.vocoder.hifigan import generator
 
     made = generator(shape, weights, normed=True)
@@ -27,7 +28,7 @@ def _make(shape: Shape, weights: Weights, settings: Settings) -> Vocode:
         wave: np.ndarray = made(torch.from_numpy(mel.T[None].copy()))[0, 0].numpy()
         return wave
 
-    return vocode
+    return vocode, weight_bytes(made)
 
 
 IMPLEMENTATION = implementation(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.component import Implementation, Inputs, Outputs, Requires, Role, Run
+from harness.component import Implementation, Inputs, Loaded, Outputs, Requires, Role
 from implementations._torch import threads
 from implementations.tts.vocoder.component import check_inputs
 from implementations.tts.vocoder.shapes import SHAPES, Shape
@@ -22,31 +22,34 @@ if TYPE_CHECKING:
 Vocode = Callable[[np.ndarray], np.ndarray | Iterator[np.ndarray]]
 """(frames, mels) float32 to (samples,) float32, or to chunks of it; at least one frame."""
 
-Make = Callable[[Shape, "Weights", "Settings"], Vocode]
-"""A generator made ready to run."""
+Make = Callable[[Shape, "Weights", "Settings"], tuple[Vocode, int | None]]
+"""A generator made ready to run, and how many bytes its weights take where that is known."""
 
 
 @contextmanager
-def _load(settings: Settings, *, make: Make, precisions: tuple[str, ...], library: str | None, name: str) -> Iterator[Run]:
+def _load(settings: Settings, *, make: Make, precisions: tuple[str, ...], library: str | None, name: str) -> Iterator[Loaded]:
     from implementations.tts.vocoder.hifigan import weights_of
 
     if library:
         import_module(library)  # a kernel belongs to what is loaded, not to the first call
     if settings.precision not in (None, *precisions):
         raise ValueError(f"tts_vocoder.{name}: precision: expected {' or '.join(precisions)}, found {settings.precision!r}")
-    made: dict[str, Vocode] = {}
+    made: dict[str, tuple[Vocode, int | None]] = {}
+    asked = ""
 
     def run(inputs: Inputs) -> Outputs | Iterator[Outputs]:
+        nonlocal asked
         mel, vocoder = check_inputs(inputs)
         if not len(mel):
             return {"wave": np.empty(0, np.float32)}
         if vocoder not in made:
             made[vocoder] = make(SHAPES[vocoder], weights_of(vocoder), settings)
-        wave = made[vocoder](mel)
+        asked = vocoder
+        wave = made[vocoder][0](mel)
         return {"wave": wave} if isinstance(wave, np.ndarray) else ({"wave": chunk} for chunk in wave)
 
     with threads(settings.threads):
-        yield run
+        yield Loaded(run, lambda: made[asked][1] if asked else None)
 
 
 def implementation(

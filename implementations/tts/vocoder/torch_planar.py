@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,11 +53,14 @@ def ready(made: Generator, precision: str) -> tuple[Any, torch.dtype]:
     return in_float16(flat) if precision == "float16" else flat, dtype
 
 
-def vocoder(shape: Shape, weights: Weights, *, precision: str = "float32") -> Vocode:
-    """mel (frames, mels) -> wave (samples,), both float32; precision "bfloat16": weights, and all that passes between layers; "float16":
-    weights alone."""
+def vocoder(shape: Shape, weights: Weights, *, precision: str = "float32") -> tuple[Callable[[np.ndarray], np.ndarray], int]:
+    """mel (frames, mels) -> wave (samples,), both float32, and what the weights take.
+
+    precision "bfloat16": weights, and all that passes between layers; "float16": weights alone.
+    """
     import torch
 
+    from implementations.tts.stored import weight_bytes
     from implementations.tts.vocoder.hifigan import generator
 
     made, dtype = ready(generator(shape, weights), precision)
@@ -68,21 +71,21 @@ def vocoder(shape: Shape, weights: Weights, *, precision: str = "float32") -> Vo
         wave: np.ndarray = made(picture)[0, 0, 0].float().numpy()
         return wave
 
-    return vocode
+    return vocode, weight_bytes(made)
 
 
-def _whole(shape: Shape, weights: Weights, settings: Settings) -> Vocode:
+def _whole(shape: Shape, weights: Weights, settings: Settings) -> tuple[Vocode, int]:
     return vocoder(shape, weights, precision=settings.precision or "float32")
 
 
-def _streamed(shape: Shape, weights: Weights, settings: Settings) -> Vocode:
-    vocode = vocoder(shape, weights, precision=settings.precision or "float32")
+def _streamed(shape: Shape, weights: Weights, settings: Settings) -> tuple[Vocode, int]:
+    vocode, size = vocoder(shape, weights, precision=settings.precision or "float32")
 
     def stream(mel: np.ndarray) -> Iterator[np.ndarray]:
         for chunk in chunks(len(mel), shape):
-            yield np.asarray(vocode(mel[chunk.mel]))[chunk.wave]
+            yield vocode(mel[chunk.mel])[chunk.wave]
 
-    return stream
+    return stream, size
 
 
 IMPLEMENTATION = implementation(
