@@ -116,8 +116,8 @@ class Runner:
         answer |= {"peak_bytes": memory.peak_rss(), "peak_since_start": unreset, "device_peak": memory.device_peak()}
         joined, found = self._joined(outputs), self._implementation.requires
         self._held = joined, returned.digest(joined)
-        said = self._weight_bytes
-        answer["weight_bytes"] = said() if callable(said) else said
+        said = self._weight_bytes() if callable(self._weight_bytes) else self._weight_bytes
+        answer["weight_bytes"] = None if said is None else int(said)
         answer["unused"] = [*self._unused, *origin.unused(found.packages)]
         return {**answer, "outputs": joined, "mutated": self._mutated([seed])}
 
