@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -142,27 +142,36 @@ def _cpus() -> int:
 
 def kernels(model: HeartCodec, *, threads: int | None = None) -> Kernels:
     """The model, taken over: the native decoder, behind the estimator from prepacked weights (the reference's, where they cannot be)."""
-    from implementations.codec.decoder import fold
-
-    fold(model.scalar_model)
-    decoder = Decoder(model.scalar_model, threads=threads)
+    decoder = _decoder(model, threads)
     behind = reference.kernels(model) if torch_packed.why_not() else torch_packed.kernels(model)
     return replace(behind, decode=decoder)
 
 
+def _decoder(model: HeartCodec, threads: int | None) -> Decoder:
+    from implementations.codec.decoder import fold
+
+    fold(model.scalar_model)
+    return Decoder(model.scalar_model, threads=threads)
+
+
+def _alone(model: HeartCodec, *, threads: int | None) -> Kernels:
+    """The decoder before an estimator that nothing was done for: nobody asks it."""
+    return replace(reference.kernels(model), decode=_decoder(model, threads))
+
+
 @contextmanager
-def _open(settings: Settings) -> Iterator[Model]:
+def _open(settings: Settings, made: Callable[..., Kernels] = kernels) -> Iterator[Model]:
     from implementations.codec import model
 
     import_module(MODULE)  # a case names the model: the kernel is loaded before the first one is packed
     with torch_threads(settings.threads):
-        yield lru_cache(maxsize=None)(lambda name: kernels(model.load(name), threads=settings.threads))
+        yield lru_cache(maxsize=None)(lambda name: made(model.load(name), threads=settings.threads))
 
 
 (DECODER,) = implementations(
     "native",
     "optimized",
-    _open,
+    partial(_open, made=_alone),
     only=("codec_decoder",),
     requires=Requires(packages=("torch",), native=MODULE),
     description="C++ with minimal filtering, pieces of time through whole stages, run-time dispatch",
