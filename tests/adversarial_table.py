@@ -89,6 +89,11 @@ def patched(owner: Any, name: str, value: Any) -> Off:
     return lambda patch: patch.setattr(owner, name, value)
 
 
+def _no_witness(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(trust.Witness, "contradiction", lambda self: "")
+    patch.setattr(trust.Witness, "gross", lambda self: False)
+
+
 def _all_pass(*arguments: Any, **options: Any) -> tuple[parity.ParityResult, ...]:
     return tuple(
         dataclasses.replace(result, passed=True, message="") for result in parity.compare(*arguments, **options) if not result.passed
@@ -168,7 +173,7 @@ WITNESS = Check(
     "witness",
     "measure.trust.Witness",
     "times are held against those that the system reports of the process",
-    patched(trust.Witness, "contradiction", lambda self: ""),
+    _no_witness,
 )
 CROWDED = Check(
     "threads",

@@ -173,7 +173,7 @@ def test_inputs_are_arrays_before_any_timer_starts(trial):
 
     implementation = Implementation("sorting", "sees", "optimized", load)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.runner._attribute", lambda value: implementation)
+        patch.setattr("harness.origin.attribute", lambda value: implementation)
         runner.load(implementation="anything", settings={})
     runner.cold(seed=0)
     runner.block(calls=3)
