@@ -16,7 +16,8 @@ import pytest
 
 from harness import record, registry
 from harness.component import Variant
-from harness.measure import THOROUGH, Effort, cpus, flip_settings, fuzz, plan, records, run, slow
+from harness.gate import effort as gate_effort
+from harness.measure import THOROUGH, Effort, calls, cpus, flip_settings, fuzz, plan, records, run, slow
 from harness.measure import rounds as taken
 from harness.measure.calibration import Calibration
 from harness.measure.calls import FIRST_CHUNKS
@@ -358,6 +359,10 @@ class Obliging:
             spent = int(1e9 * self.seconds) * arguments["calls"]
             laps = {"laps_ns": np.zeros(0, np.int64), "lap_calls": 1}
             return {"wall_ns": spent, "cpu_ns": spent, "chunks_ns": [], "chunk_rows": [], "after_ns": 0, **laps}
+        if command == "calls":
+            count = min(arguments["count"], int(arguments["seconds"] / self.seconds) + 1)
+            stamps = np.full(count, int(1e9 * self.seconds))
+            return {"calls_ns": stamps, "cpu_ns": stamps.sum(), "chunks_ns": [], "chunk_rows": [], "after_ns": 0}
         return {"seed": 0, "digest": "same", "hidden_cpu_ns": 0, "rss_bytes": 0, "mutated": "", "rewritten": False}
 
 
@@ -427,6 +432,17 @@ def test_rows_that_do_the_same_work_make_equally_many_calls_in_a_round(installed
         equal = [len({block.calls for block in of_round}) == 1 for of_round in zip(*(lane.blocks for lane in lanes), strict=True)]
         assert len(equal) > 3
         assert all(equal) if alike else not any(equal)
+
+
+@pytest.mark.parametrize("seconds", [1e-5, 1e-4, 6e-4, 0.0019, 0.0021, 0.0025, 0.003, 0.0039, 0.0041, 0.009, 0.03])
+def test_a_launch_of_the_gate_times_calls_enough_for_its_percentiles(installed, monkeypatch, seconds):
+    for module in (taken, calls):
+        monkeypatch.setattr(module, "share_a_cpu", lambda lanes, cpu: None)
+    lanes, spend = lanes_of(installed, (seconds,) * 4), gate_effort.budget([seconds] * 4)
+    taken.rounds(lanes, spend.rounds, gate_effort.EFFORT, calibration(), random.Random(3))
+    calls.single_calls(lanes, spend.calls, gate_effort.EFFORT, random.Random(3))
+    needed = 0.99 if seconds < 5e-5 else 0.95 if seconds < gate_effort.SHORT_SECONDS else 0.5
+    assert all(len(lane.calls) >= calls_needed(needed) for lane in lanes)
 
 
 def test_the_order_of_the_rows_changes_from_round_to_round(installed, monkeypatch):

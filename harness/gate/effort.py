@@ -22,9 +22,11 @@ EFFORT = Effort(
 SLOW_ROUNDS, SLOW_SECONDS = 6, 0.01
 """Rounds of a launch where a call takes longer than a block should: enough calls for the 50 % latency."""
 
-CALLS, CALLS_SECONDS, SHORT_SECONDS = 120, 0.016, 0.002
-"""A launch times so many calls singly, or for so long, where a call takes no longer than SHORT_SECONDS: six stretches of them
-tell the 95 % latency, and of shorter calls there are enough for the 99 % latency."""
+CALLS, SHORT_SECONDS = 120, 0.002
+"""A launch times so many calls singly where a call takes no longer: six stretches of them tell the 95 % latency."""
+
+CALLS_SECONDS = 0.016
+"""A launch times single calls for so long at least: of short ones enough for the 99 % latency, of all that share a block for the 50 %."""
 
 MOST_LAUNCH_SECONDS = 20.0
 
@@ -34,5 +36,5 @@ def budget(seconds: Sequence[float]) -> Budget:
     usual = statistics.median_low(seconds)
     each = max(EFFORT.block_seconds, usual)
     rounds = each * (EFFORT.most_rounds if each < SLOW_SECONDS else SLOW_ROUNDS)
-    calls = max(usual * CALLS, CALLS_SECONDS) if usual < SHORT_SECONDS else 0.0
+    calls = max(CALLS_SECONDS, usual * CALLS if usual < SHORT_SECONDS else 0.0)
     return Budget(min(MOST_LAUNCH_SECONDS, len(seconds) * rounds), len(seconds) * calls)
