@@ -105,6 +105,15 @@ def seconds_by_round(blocks: Iterable[Block], clock: Literal["wall", "cpu"] = "w
     return {number: total / calls[number] for number, total in seconds.items() if total > 0 and calls[number] > 0 and number not in spoiled}
 
 
+def mean_cpu_seconds(blocks: Iterable[Block]) -> float | None:
+    """Processor seconds of a call, the mean over all calls of the quiet rounds; None where there are none.
+
+    What comes in bursts (a buffer that is flushed, a cache that is built again every thousand calls) is in no quantile of blocks, but here.
+    """
+    quiet = [block for block in blocks if block.quiet and block.calls > 0]
+    return sum(block.cpu_seconds for block in quiet) / sum(block.calls for block in quiet) if quiet else None
+
+
 def comparable_seconds(
     one: Iterable[Block], other: Iterable[Block], clock: Literal["wall", "cpu"]
 ) -> tuple[dict[int, float], dict[int, float]]:

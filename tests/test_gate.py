@@ -61,13 +61,18 @@ def test_sides_run_their_own_files_and_records_are_kept(repository, tmp_path):
     assert len({len(file) for _, file in files}) == 1
 
 
-@pytest.mark.long
-def test_calls_that_are_slow_now_and_then_are_seen_in_the_99_percent_latency(repository, tmp_path):
-    selftest.demand(repository, defect="rarely_slow")
+def failed(repository, tmp_path, defect):
+    """What a failed gate answers about regression in each metric of a kernel with this defect, and all that it said."""
+    selftest.demand(repository, defect=defect)
     code, report, said = gate(repository, tmp_path, "--case", "10us")
     selftest.demand(repository)
-    answers = {a["metric"]: a for row in report["rows"] for a in row["answers"] if a["question"] == "regression"}
     assert code == 1, said
+    return {a["metric"]: a for row in report["rows"] for a in row["answers"] if a["question"] == "regression"}, said
+
+
+@pytest.mark.long
+def test_calls_that_are_slow_now_and_then_are_seen_in_the_99_percent_latency(repository, tmp_path):
+    answers, said = failed(repository, tmp_path, "rarely_slow")
     assert answers["latency_p99_seconds"]["state"] == "fail"
     assert answers["latency_p99_seconds"]["value"]["low"] > 0.2
     assert answers["latency_p95_seconds"]["state"] != "fail"
@@ -76,11 +81,7 @@ def test_calls_that_are_slow_now_and_then_are_seen_in_the_99_percent_latency(rep
 
 @pytest.mark.long
 def test_bursts_that_no_quiet_stretch_shows_are_seen_in_the_mean(repository, tmp_path):
-    selftest.demand(repository, defect="slow_in_bursts")
-    code, report, said = gate(repository, tmp_path, "--case", "10us")
-    selftest.demand(repository)
-    answers = {a["metric"]: a for row in report["rows"] for a in row["answers"] if a["question"] == "regression"}
-    assert code == 1, said
+    answers, _ = failed(repository, tmp_path, "slow_in_bursts")
     assert answers["mean_cpu_seconds"]["state"] == "fail"
     assert answers["mean_cpu_seconds"]["value"]["low"] > 0.2
 

@@ -181,6 +181,9 @@ def _ratios(clock: metrics.Clock) -> dict[str, Callable[[Record, Record], float 
         found = blocks_log_ratio(record.samples.blocks, base.samples.blocks, clock)
         return None if isinstance(found, Absent) else found
 
+    def whole(record: Record, base: Record) -> float | None:
+        return mean_log_ratio(record.samples.blocks, base.samples.blocks)
+
     def output(record: Record, base: Record) -> float | None:
         found = seconds(record, base)
         made, before = record.samples.produced, base.samples.produced
@@ -199,9 +202,6 @@ def _ratios(clock: metrics.Clock) -> dict[str, Callable[[Record, Record], float 
         "load_seconds": lambda r: _timing(r.samples.load, clock),
         **{name: partial(metrics.of_launch, name) for name in ("time_to_first_audio_seconds", "peak_bytes", "device_peak_bytes")},
     }
-    def whole(record: Record, base: Record) -> float | None:
-        return mean_log_ratio(record.samples.blocks, base.samples.blocks)
-
     return {SECONDS: seconds, WHOLE: whole, OUTPUT: output, **{metric: of(metric, value) for metric, value in single.items()}}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from harness import metrics, stats
 from harness.metrics import Absent
-from harness.record import Block, comparable_seconds
+from harness.record import Block, comparable_seconds, mean_cpu_seconds
 
 STRETCHES = 16
 """Into at most so many stretches of consecutive calls single calls are divided."""
@@ -47,16 +47,14 @@ def blocks_log_ratio(head: Sequence[Block], base: Sequence[Block], clock: metric
 
 
 def mean_log_ratio(head: Sequence[Block], base: Sequence[Block]) -> float | None:
-    """log(head / base) of the processor time of a call, the mean over all calls of the quiet rounds; None of blocks that are not divided.
+    """log(head / base) of the mean processor time of all calls (`mean_cpu_seconds`); None of blocks that are not divided.
 
-    What comes in bursts (a buffer that is flushed, a cache that is built again every thousand calls) is in no steady part of a block
-    and in no quiet stretch of calls: it is here. Equal workers differ by 1 to 3 % (rms).
+    Bursts are in no steady part of a block and in no quiet stretch of calls. Equal workers differ by 1 to 3 % (rms).
     """
-    sides = [[block for block in side if block.quiet] for side in (head, base)]
-    if not all(side and all(block.steady_seconds for block in side) for side in sides):
+    if not all(block.steady_seconds for block in (*head, *base) if block.quiet):
         return None
-    one, other = (sum(block.cpu_seconds for block in side) / sum(block.calls for block in side) for side in sides)
-    return log_ratio(one, other)
+    one, other = mean_cpu_seconds(head), mean_cpu_seconds(base)
+    return None if one is None or other is None else log_ratio(one, other)
 
 
 def typical_percentile(calls: Sequence[float], share: float) -> float:

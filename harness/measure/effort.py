@@ -22,8 +22,8 @@ class Effort:
     taken, within EXTENSION_SECONDS, of rows that were disturbed in nearly all of them. quick_seconds: a row whose call takes less
     answers every seed before it is timed; of slower ones the timed calls are checked. laps: stamps within a block, see Block. alike:
     the rows do the same work, so their blocks have equally many calls, and those of one thread take their rounds on the same CPU,
-    now on this one, now on another. first_chunk_seconds: what calls that are
-    left at their first chunk may take in each launch of a row, so that a percentile of first chunks can be told.
+    now on this one, now on another. first_chunk_seconds: what calls that are left at their first chunk may take in each launch of a
+    row, so that a percentile of first chunks can be told.
     """
 
     slow_rounds: int = 1

@@ -49,10 +49,10 @@ def rounds(lanes: Sequence[Lane], budget: float, effort: Effort, calibration: Ca
         turn = [lane for lane, stride in zip(active, strides, strict=True) if number % stride == 0]
         if effort.alike and number % SAME_CPU_ROUNDS == 0:
             share_a_cpu(active, cpus[number // SAME_CPU_ROUNDS % len(cpus)])
-        draw, usual = rng.randrange(1 << 62), statistics.median_low(lane.seconds for lane in active)
-        each = {id(lane): _calls(usual if effort.alike else lane.seconds, effort) for lane in turn}
+        draw = rng.randrange(1 << 62)
+        usual = statistics.median_low(lane.seconds for lane in active) if effort.alike else None
         drawn = rng.sample(turn, len(turn))
-        measured = [(lane, timing) for lane in drawn if (timing := _block(lane, each[id(lane)], effort, draw)) is not None]
+        measured = [(lane, timing) for lane in drawn if (timing := _block(lane, usual or lane.seconds, effort, draw)) is not None]
         after = calibration()
         speeds.append(max(before, after))
         for lane, (calls, wall, cpu, steady) in measured:
@@ -95,13 +95,9 @@ def _schedule(seconds: Sequence[float], budget: float, effort: Effort) -> tuple[
     return total, strides
 
 
-def _calls(seconds: float, effort: Effort) -> int:
-    """How many calls of so many seconds make a block."""
-    return min(MOST_CALLS_PER_BLOCK, max(1, round(effort.block_seconds / max(seconds, 1e-7))))
-
-
-def _block(lane: Lane, calls: int, effort: Effort, draw: int) -> tuple[int, float, float, float | None] | None:
-    """(calls, wall, cpu, steady) of one timed block, or None when the row failed in it."""
+def _block(lane: Lane, seconds: float, effort: Effort, draw: int) -> tuple[int, float, float, float | None] | None:
+    """(calls, wall, cpu, steady) of one timed block, or None when the row failed in it. seconds: that a call takes, about."""
+    calls = min(MOST_CALLS_PER_BLOCK, max(1, round(effort.block_seconds / max(seconds, 1e-7))))
     with lane.attempt():
         assert lane.worker is not None
         with lane.witness.watch(lane.worker.pid) as seen:

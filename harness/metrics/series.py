@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness import stats, streamed
 from harness.metrics.names import PERCENTILES, Absent, Value, about
-from harness.record import Block, Record
+from harness.record import Block, Record, mean_cpu_seconds
 from harness.stats import Interval
 
 Clock = Literal["wall", "cpu"]
@@ -118,9 +118,8 @@ def seconds_per_call(record: Record, clock: Clock = "wall") -> float | str:
 
 
 def _mean_cpu_seconds(record: Record) -> float | str:
-    """Over all calls of the quiet rounds: what comes in bursts is in no quantile of blocks."""
-    quiet = [block for block in record.samples.blocks if block.quiet and block.calls > 0]
-    return sum(b.cpu_seconds for b in quiet) / sum(b.calls for b in quiet) if quiet else "no quiet round of calls was timed"
+    found = mean_cpu_seconds(record.samples.blocks)
+    return "no quiet round of calls was timed" if found is None else found
 
 
 def _rtf(record: Record) -> float | str:

@@ -126,4 +126,3 @@ class Stage:
         columns = {name: np.concatenate([window[name] for window in self._windows]) for name in self._windows[0]}
         block = {"frames": self._frames, "rate": self._rate}
         return {"columns": columns, "latencies": self._latencies, "granted": dict(self._granted), **block}
-
