@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Requires
+from implementations._cpus import usable_cpus
 from implementations._torch import threads as torch_threads
 from implementations.codec import reference, torch_packed
 from implementations.codec.serving import LEVELS, Kernels, Model, implementations
@@ -124,7 +124,7 @@ class Decoder:
                 filtered = layer.weights.shape[2] >= LEAST_FILTERED and layer.before == layer.weights.shape[2] - 1
                 self._native.layer(layer.weights, layer.bias, filtered, layer.before, layer.dilation, layer.slope)
         self._native.finish(np.ascontiguousarray(last.weights[0].T), float(last.bias[0]))
-        self.threads, self.level = threads or _cpus(), str(self._native.level)
+        self.threads, self.level = threads or usable_cpus(), str(self._native.level)
 
     def __call__(self, latents: np.ndarray) -> np.ndarray:
         """latents (t, channels) float32 -> samples (t * hop, 2) float32."""
@@ -134,10 +134,6 @@ class Decoder:
         wave = np.empty((2, len(latents) * self._hop), np.float32)
         self._native.run(np.ascontiguousarray(halves), wave, self.threads)
         return np.ascontiguousarray(wave.T)
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def kernels(model: HeartCodec, *, threads: int | None = None) -> Kernels:

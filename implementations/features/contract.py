@@ -10,14 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.component import Inputs, Outputs
-
-if TYPE_CHECKING:
-    pass
 
 FRAME, HOP = 2048, 512
 BINS = FRAME // 2 + 1

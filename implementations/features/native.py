@@ -6,7 +6,6 @@ the mel bands that were kept, a tempogram from the onsets, and chroma from a sec
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Requires, Run
+from implementations._cpus import usable_cpus
 from implementations._modes import is_lightweight
 from implementations.features.component import LIGHTWEIGHT
 from implementations.features.contract import (
@@ -45,7 +45,7 @@ def features(
     ("avx512", "avx2", "neon", "baseline"), the fastest one by default. TypeError, ValueError: as `contract.check`.
     """
     samples, rate = check({"samples": samples, "sample_rate": sample_rate})
-    threads = threads or _cpus()
+    threads = threads or usable_cpus()
     if lightweight:
         samples, rate = resampled(samples, rate, LIGHTWEIGHT_RATE, threads=threads, level=level), LIGHTWEIGHT_RATE
     hop = LIGHTWEIGHT_HOP if lightweight else HOP
@@ -148,10 +148,6 @@ def _plan(rate: int, hop: int, level: str) -> Any:
 @lru_cache(maxsize=8)
 def _resampler(up: int, down: int) -> Any:
     return import_module("implementations.features._native").resampler(up, down, low_pass(up, down))
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

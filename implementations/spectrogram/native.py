@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Implementation, Inputs, Outputs, Requires, Run
+from implementations._cpus import usable_cpus
 from implementations.spectrogram.component import FLOAT32
 from implementations.spectrogram.reference import (
     FRAMES_PER_SECOND,
@@ -46,7 +46,7 @@ def spectrogram(
     plan = _plan(rate, signals.dtype == np.int16, level)
     mono = np.ascontiguousarray(to_mono(signals))
     result = np.empty((len(mono), frame_count(mono.shape[1], rate), plan.bands), np.float32)
-    if not _native.spectrogram(plan, mono, result, threads=threads or _cpus(), single=precision == "float32"):
+    if not _native.spectrogram(plan, mono, result, threads=threads or usable_cpus(), single=precision == "float32"):
         check_finite(signals, float("nan"))
     return result
 
@@ -55,10 +55,6 @@ def spectrogram(
 def _plan(rate: int, integer: bool, level: str) -> Any:
     taper = window() / np.iinfo(np.int16).max if integer else window()
     return import_module("implementations.spectrogram._native").plan(taper, filterbank(rate), rate / FRAMES_PER_SECOND, level)
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

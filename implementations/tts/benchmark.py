@@ -7,7 +7,6 @@ processes, beside the reference.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 import psutil
 
 from harness.settings import Settings
+from implementations._cpus import usable_cpus
 from implementations._torch import threads
 from implementations.tts import native, torch_planar
 from implementations.tts.component import text_of
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m implementations.tts.benchmark", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--row", choices=ROWS, default="native")
     parser.add_argument("--voice", choices=VOICES, default="v2", help="acoustic model and HiFi-GAN (default v2)")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    parser.add_argument("--threads", type=int, default=usable_cpus())
     parser.add_argument("--calls", type=int, default=5, help="of which the fastest counts (default 5)")
     parser.add_argument("--words", type=int, default=500, help="of the long text (default 500)")
     given = parser.parse_args(arguments)

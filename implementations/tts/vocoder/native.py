@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.component import Requires
+from implementations._cpus import usable_cpus
 from implementations.tts.quality import proxies
 from implementations.tts.vocoder.component import check_mel, precision_variant
 from implementations.tts.vocoder.serving import Vocode, implementation
@@ -76,7 +76,7 @@ class Vocoder:
             level=level,
         )
         self.shape, self.precision, self.level = shape, precision, str(self._native.level)
-        self.threads, self.pool = threads or _cpus(), pool
+        self.threads, self.pool = threads or usable_cpus(), pool
         self.weight_bytes = int(self._native.weight_bytes)
         """What the packed weights take, with their scales and biases."""
 
@@ -115,10 +115,6 @@ def _trim() -> None:
     """glibc keeps what is freed; have it given back as well."""
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _made(shape: Shape, weights: Weights, settings: Settings) -> tuple[Vocoder, int]:
