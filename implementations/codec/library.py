@@ -97,6 +97,8 @@ def open_codec(
         loaded = model.load(source, seed=seed)
         if backend == "native":
             kernels = native.kernels(loaded, threads=threads)
+        elif backend == "reference":
+            kernels = reference.kernels(loaded)
         else:
-            kernels = reference.kernels(loaded) if backend == "reference" else torch_packed.kernels(loaded, precision)
+            kernels = torch_packed.kernels(loaded, precision)
         yield Codec(loaded.configuration, kernels)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from implementations._comparing import in_turns
 from implementations.codec.benchmark import evaluations
 from implementations.codec.configuration import FLAVOURS, Configuration
 from implementations.codec.estimator import Projection, SwiGLU
@@ -73,13 +73,8 @@ def main() -> None:
     found = products(FLAVOURS["width"], 2 * options.frames)
     calls = calls_of(found)
     whole = evaluations(FLAVOURS["width"], options.frames, "float32")
-    seconds: dict[object, list[float]] = {name: [] for name in (*whole, *calls)}
-    for turn in range(options.rounds + 1):
-        for name, call in (*whole.items(), *calls.items()):
-            begin = time.perf_counter()
-            call()
-            if turn:  # the first round warms up
-                seconds[name].append(time.perf_counter() - begin)
+    both: list[tuple[object, Callable[[], object]]] = [*whole.items(), *calls.items()]
+    seconds = in_turns(dict(both), options.rounds)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     for product in calls:
         rate = product.operations / min(seconds[product]) / 1e12
