@@ -74,6 +74,15 @@ def test_what_the_machine_cannot_do_is_noted_unreachable() -> None:
     answer = one(judged(launches(seconds=0.05, floor=0.03), [target(at_most=0.02)]), "target")
     assert answer.state == "fail"
     assert answer.notes == ("unreachable: this machine allows 0.03 at best", "the ceiling is memory bandwidth")
+
+
+@pytest.mark.parametrize(("at_least", "beyond"), [(2.5, False), (5.0, True)])
+def test_a_speedup_that_the_limit_leaves_no_time_for_is_noted_unreachable(at_least: float, beyond: bool) -> None:
+    """Twice as fast as the reference at 60 % of the limit is 3.3 times at all of it."""
+    records = launches("native", 0.05, floor=0.03) + launches("reference", 0.1)
+    answer = one(judged(records, [target("speedup_over_reference", None, at_least=at_least)]), "target")
+    assert answer.state == "fail"
+    assert [note.startswith("unreachable: this machine allows 3.") for note in answer.notes] == ([True, False] if beyond else [])
     assert one(judged(launches(seconds=0.05, floor=0.01), [target(at_most=0.02)]), "target").notes == ()
 
 

@@ -60,9 +60,19 @@ def of_row(target: Target, metrics: Mapping[str, Value], records: Sequence[Recor
     metric = target.metric
     value = metrics.get(metric) or Absent(_why_absent(metric, bool(records)))
     why = stopped or (wrong if about(metric).time else "") or _noise(metric, records)
-    answer = answer_target(target, value, unjudged=why, floor=floor_value(metric, records))
+    floor = _best_speedup(value, metrics) if metric.startswith(SPEEDUP) else floor_value(metric, records)
+    answer = answer_target(target, value, unjudged=why, floor=floor)
     ceilings = [record.floor.ceiling for record in records if record.floor]
     return replace(answer, notes=(*answer.notes, f"the ceiling is {ceilings[-1]}")) if answer.notes and ceilings else answer
+
+
+def _best_speedup(found: Value, metrics: Mapping[str, Value]) -> float | None:
+    """How many times as fast as that peer the row would be at the machine's limit; None where its share of that is not known."""
+    share = metrics.get("limit_share", Absent(""))
+    if isinstance(found, Absent) or isinstance(share, Absent):
+        return None
+    high, low = (point if end is None else end for end, point in ((found.high, found.point), (share.low, share.point)))
+    return high / min(low, 1.0) if low > 0 else None
 
 
 def _why_absent(metric: str, ran: bool) -> str:
