@@ -24,9 +24,10 @@ def test_there_is_a_history():
 
 @pytest.fixture(params=FOLDERS, ids=lambda folder: folder.name)
 def stored(request, tmp_path):
-    """(a copy of the history, its machine's name, its points): the copy may be damaged."""
-    shutil.copytree(BASELINES, tmp_path / "baselines")
+    """(a copy of the history of one machine, its name, its points): the copy may be damaged."""
     name = request.param.name
+    shutil.copytree(request.param, tmp_path / "baselines" / name)
+    shutil.copy(BASELINES / "benchmarks.json", tmp_path / "baselines")
     return tmp_path / "baselines", name, history.read(tmp_path / "baselines", name)
 
 

@@ -25,7 +25,7 @@ DAMAGE = {
 def stored(tmp_path):
     results = tmp_path / "baselines"
     shutil.copytree(BASELINES, results)
-    machine = next(results.glob("*/machine.json")).parent.name
+    machine = max(results.glob("*/machine.json"), key=lambda path: len(result_files(path.parent))).parent.name
     return results, machine, result_files(results / machine)[0]
 
 

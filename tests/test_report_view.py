@@ -8,6 +8,7 @@ import pytest
 from report_session import verdicts
 from synthetic import MACHINE, parity, plan, record
 
+from harness.record import Record
 from harness.report.view import groups, next_steps, notes, reproduce
 from harness.verdict import judge
 
@@ -47,3 +48,20 @@ def test_rows_that_may_be_compared_stand_together_fastest_first() -> None:
 def test_notes_begin_with_the_worst() -> None:
     states = [note.state for note in notes(verdicts())]
     assert states == sorted(states, key=("invalid", "fail", "inconclusive", None).index)
+
+
+def test_a_note_of_many_rows_names_the_first_and_counts_the_rest() -> None:
+    busy = {"notes": ["its process had run another case"]}
+    rows = [record(case=f"case-{number}", parity=[parity()], state=busy) for number in range(9)]
+    (note,) = [note for note in notes(judge(plan(rows, launches=1), rows, [], (), machine=MACHINE)) if "another case" in note.message]
+    assert note.where == f"{', '.join(f'spectrogram.native on case-{number}' for number in range(6))}, and 3 more"
+
+
+def test_the_ceilings_are_asked_for_only_where_no_row_knows_its_share() -> None:
+    without, known = record(case="a"), record(case="b", floor=0.001)
+
+    def asked(*rows: Record) -> bool:
+        return any("machine --limits" in step for step in next_steps(judge(plan(rows, launches=1), rows, [], (), machine=MACHINE)))
+
+    assert asked(without)
+    assert not asked(without, known)

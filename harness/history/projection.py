@@ -110,7 +110,7 @@ def points_of(records: Sequence[Record], targets: Iterable[Target] = ()) -> tupl
             if isinstance(found, Absent):
                 refused.append(_refuse(latest, found.reason, metric))
             elif not found.bounded or not math.isfinite(sum(naming.to_stored(stored, found))):
-                refused.append(_refuse(latest, found.reason or f"found {found.point:g}", metric))
+                refused.append(_refuse(latest, found.reason or f"{metric} is {found.point:g}, which asv's files cannot hold", metric))
             else:
                 points += _measured(latest, stored, found)
             points += _ratio(latest, metric, key, values, lines)

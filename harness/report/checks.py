@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.gate.selftest import Checked
@@ -10,6 +11,8 @@ from harness.measure import Flip, Fuzzed
 from harness.report.text import clean
 
 Pair = tuple[str, str]
+
+_NUMBER = re.compile(r"[0-9]+")
 
 
 def fuzzed(found: Iterable[Fuzzed]) -> list[Pair]:
@@ -46,11 +49,16 @@ def self_tested(found: Sequence[Checked]) -> list[Pair]:
 
 
 def refused(found: Mapping[Refused, int]) -> list[Pair]:
-    """One line per reason for which records did not become history."""
-    reasons: dict[str, int] = {}
+    """One line per reason for which records did not become history; reasons that differ in their numbers alone share one."""
+    reasons: dict[str, list[str]] = {}
     for one, count in found.items():
-        reasons[one.reason] = reasons.get(one.reason, 0) + count
-    return [("not in the history", f"{count} record{'s' if count > 1 else ''}: {clean(reason)}") for reason, count in reasons.items()]
+        reasons.setdefault(_NUMBER.sub("", one.reason), []).extend([one.reason] * count)
+    return [("not in the history", _counted(alike)) for alike in reasons.values()]
+
+
+def _counted(reasons: Sequence[str]) -> str:
+    more = ", and the like" if len(set(reasons)) > 1 else ""
+    return f"{len(reasons)} record{'s' if len(reasons) > 1 else ''}: {clean(reasons[0])}{more}"
 
 
 def registration(done: Registration) -> list[Pair]:

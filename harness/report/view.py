@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.metrics import SPEEDUP, Absent
@@ -26,6 +26,9 @@ WORDS: Mapping[int, str] = {
 
 EXACT = ""
 APPROXIMATE = "approximate: another contract on purpose, not to be ranked with the rows above"
+MOST_PLACES = 6
+"""Rows that a note names; of more the rest is counted."""
+
 OTHERS = "peers (*) whose result differs from the reference: for information"
 
 
@@ -178,8 +181,8 @@ def next_steps(verdicts: Verdicts) -> list[str]:
         steps.append(f"the machine was busy and times on it say little: stop other work and run {again} again")
     elif any("the bound lies inside the interval" in a.message for _, a in answers):
         steps.append("a bound lies inside its interval, so it is not decided: `harness run --launches 6` narrows it, a quiet machine too")
-    rows = [row for row in verdicts.rows if row.planned.role == "optimized"]
-    if any(isinstance(row.metrics.get("limit_share"), Absent) and "machine --limits" in _reason(row) for row in rows):
+    shares = [row.metrics["limit_share"] for row in verdicts.rows if row.planned.role == "optimized" and "limit_share" in row.metrics]
+    if shares and all(isinstance(share, Absent) and "machine --limits" in share.reason for share in shares):
         steps.append("this machine's ceilings are unknown: `harness machine --limits` measures them once, then each row shows its share")
     if not steps and exit_code(verdicts) == 0:
         steps.append("keep this as history with `harness run --record` on a clean commit, and draw it with `harness publish`")
@@ -290,13 +293,13 @@ def _merged(notes: Iterable[Note]) -> list[Note]:
     places: dict[tuple[State | None, str, str], list[str]] = {}
     for note in notes:
         places.setdefault((note.state, note.message, note.command), []).append(note.where)
-    return [Note(state, ", ".join(where), message, command) for (state, message, command), where in places.items()]
+    return [Note(state, _listed(where), message, command) for (state, message, command), where in places.items()]
+
+
+def _listed(places: Sequence[str]) -> str:
+    """The first of many are enough: the table shows all rows, and the JSON report what is said of each."""
+    return ", ".join(places if len(places) <= MOST_PLACES else [*places[:MOST_PLACES], f"and {len(places) - MOST_PLACES} more"])
 
 
 def _urgency(note: Note) -> int:
     return ("invalid", "fail", "inconclusive", None).index(note.state) if note.state != "no target" else 3
-
-
-def _reason(row: Row) -> str:
-    value = row.metrics["limit_share"]
-    return value.reason if isinstance(value, Absent) else ""
