@@ -165,12 +165,19 @@ def test_the_fingerprint_is_of_what_a_verdict_comes_from():
     assert all((trial.Path(trial.__file__).parent / f"{name}.py").exists() for name in trial.COUNTING)
 
 
+def test_all_kernels_together_are_one_row_of_each_tool_and_slow_down():
+    verdicts = [verdict(case=case, slower=slower) for case in ("10us", "1ms", "50ms") for slower in (0.0, 0.1) for _ in range(2)]
+    together = Quality("here", verdicts, [], owed=0, older=0).together
+    assert [(rate.slower, rate.n, rate.states["pass"][0]) for rate in together] == [(0.0, 6, 1.0), (0.1, 6, 1.0)]
+
+
 def test_the_page_names_machine_dates_versions_and_every_rate():
     verdicts = [verdict(slower=one, versions={"asv": "0.6.6"}, commit="0123456789ab", neighbour=0.98) for one in SLOWER]
     verdicts.append(verdict(tool=MEAN, state="fail", when="2025-02-03T04:05:06+00:00"))
     page = errors.markdown(Quality("here", verdicts, [SLOWED], owed=3, older=2), [("machine", "some|machine")], "harness gate --quality 9")
     assert "some\\|machine" in page
     assert page.count("\n| harness gate | 1ms | idle |") == len(SLOWER)
+    assert page.count("\n| harness gate | idle |") == len(SLOWER)
     assert "2025-01-02 03:04 to 2025-02-03 04:05 UTC" in page
     for words in (
         "asv 0.6.6",

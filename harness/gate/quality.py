@@ -56,6 +56,11 @@ class Quality:
     def rates(self) -> list[Rate]:
         return rates(self.verdicts)
 
+    @property
+    def together(self) -> list[Rate]:
+        """The same over all kernels."""
+        return rates(dataclasses.replace(one, case="all") for one in self.verdicts)
+
 
 @dataclass(frozen=True)
 class Job:

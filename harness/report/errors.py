@@ -17,6 +17,8 @@ COLUMNS = (
     "s", "CPU s",
 )  # fmt: skip
 
+TOGETHER = ("tool", "neighbour", "slower by", "n", "fail", "pass", "inconclusive", "invalid, error", "others fail, undecided")
+
 HOW = """\
 Each verdict compares a kernel with a build of itself that is slower by the share in the table; 0 % is equal code, built twice. *fail*,
 *pass* and *inconclusive* are percent of the `n` verdicts on the time of a call, with the exact 95 % binomial interval (Clopper and
@@ -41,6 +43,10 @@ def render(quality: Quality, console: Console) -> None:
     for row in map(_row, quality.rates):
         table.add_row(*map(Text, row))
     console.print(table)
+    table = Table(*TOGETHER, box=None, padding=(0, 1), title="all kernels together", title_justify="left")
+    for row in map(_together, quality.together):
+        table.add_row(*map(Text, row))
+    console.print(table)
     for line in [*(f"{case}: {rest}" for case, rest in _slowdowns(quality)), *_remarks(quality)]:
         console.print(Text(line))
 
@@ -52,6 +58,8 @@ def markdown(quality: Quality, machine: Sequence[tuple[str, str]], command: str)
         "# How often the gate is wrong",
         f"Written by {code(command)}.",
         "\n".join(f"- {escape(label)}: {escape(value)}" for label, value in about),
+        "All kernels together:",
+        _table(TOGETHER, [tuple(map(escape, _together(rate))) for rate in quality.together]),
         HOW,
         _table(COLUMNS, [tuple(map(escape, _row(rate))) for rate in quality.rates]),
         SLOWDOWNS,
@@ -61,20 +69,32 @@ def markdown(quality: Quality, machine: Sequence[tuple[str, str]], command: str)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _together(rate: Rate) -> tuple[str, ...]:
+    return rate.tool, *_condition(rate), *_counts(rate)
+
+
 def _row(rate: Rate) -> tuple[str, ...]:
-    counts = rate.n, rate.states
     return (
         rate.tool,
         rate.case,
-        "busy" if rate.busy else "idle",
-        f"{rate.slower:.0%}",
+        *_condition(rate),
         "" if rate.found is None else f"{100 * rate.found:.1f}",
-        str(rate.n),
-        *(_share(*rate.states[state]) for state in ("fail", "pass", "inconclusive")),
-        ", ".join(str(round(counts[0] * counts[1][state][0])) for state in ("invalid", "error")),
-        f"{rate.false_alarms}, {rate.others.get('inconclusive', 0) + rate.others.get('invalid', 0)}",
+        *_counts(rate),
         f"{rate.median_seconds:.1f}",
         "" if rate.median_cpu_seconds is None else f"{rate.median_cpu_seconds:.1f}",
+    )
+
+
+def _condition(rate: Rate) -> tuple[str, str]:
+    return "busy" if rate.busy else "idle", f"{rate.slower:.0%}"
+
+
+def _counts(rate: Rate) -> tuple[str, ...]:
+    return (
+        str(rate.n),
+        *(_share(*rate.states[state]) for state in ("fail", "pass", "inconclusive")),
+        ", ".join(str(round(rate.n * rate.states[state][0])) for state in ("invalid", "error")),
+        f"{rate.false_alarms}, {rate.others.get('inconclusive', 0) + rate.others.get('invalid', 0)}",
     )
 
 
