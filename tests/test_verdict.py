@@ -76,6 +76,22 @@ def test_what_the_machine_cannot_do_is_noted_unreachable() -> None:
     assert answer.notes == ("unreachable: this machine allows 0.03 at best", "the ceiling is memory bandwidth")
 
 
+def test_memory_is_judged_on_the_case_that_had_a_process_of_its_own() -> None:
+    """Rows that are slow to get ready go on to their next case in the process of the first, which has no memory of its own."""
+
+    def gone_on(one: Record) -> Record:
+        return dataclasses.replace(one, samples=dataclasses.replace(one.samples, cold=None, peak_bytes=None))
+
+    quick, next_one = launches(case="quick"), [gone_on(one) for one in launches(case="drums")]
+    wide, narrow = target("peak_bytes", 1e9), target("peak_bytes", 1e9, case="drums")
+    verdicts = judged([*quick, *next_one], [wide])
+    assert [row(verdicts, case=case).state for case in ("quick", "drums")] == ["pass", "no target"]
+    assert row(verdicts, case="drums").notes == ("peak_bytes <= 1e+09 is judged on the case that had a process of its own",)
+    assert row(judged([*quick, *next_one], [narrow]), case="drums").state == "inconclusive"
+    assert row(judged(next_one, [wide]), case="drums").state == "inconclusive"
+    assert row(judged([*launches(case="quick", peak=2_000_000_000), *next_one], [wide]), case="quick").state == "fail"
+
+
 @pytest.mark.parametrize(("at_least", "beyond"), [(2.5, False), (5.0, True)])
 def test_a_speedup_that_the_limit_leaves_no_time_for_is_noted_unreachable(at_least: float, beyond: bool) -> None:
     """Twice as fast as the reference at 60 % of the limit is 3.3 times at all of it."""

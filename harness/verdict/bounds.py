@@ -14,6 +14,9 @@ from harness.verdict.answers import Answer, State
 MOST_REJECTED = 0.5
 """With more blocks than this spoiled by noise, the quiet rest is no fair sample."""
 
+OF_A_PROCESS = ("cold_seconds", "peak_bytes", "growth_bytes")
+"""What only a process can tell that was started for the case."""
+
 
 def applies(target: Target, item: Planned) -> bool:
     """Whether a target bounds this row on this case."""

@@ -39,14 +39,30 @@ def judge(
     for record in own:
         series.setdefault(key(record), []).append(record)
     ratios, mine = speedups(own), in_force(targets, profiles)
-    rows = tuple(_row(item, series[key(item)], ratios.get(key(item), {}), mine, installed) for item in plan.planned)
+    alone = {_but_for_case(record) for record in own if record.samples.cold is not None}
+    rows = tuple(
+        _row(item, series[key(item)], ratios.get(key(item), {}), mine, installed, alone=_but_for_case(item) in alone)
+        for item in plan.planned
+    )
     notes = (*bounds.unjudged(plan, mine), *_unplanned(plan, records), *_devices(own), *(installed.notes(plan, own) if installed else ()))
     return Verdicts(plan, rows, _problems(plan, series), notes)
 
 
+def _but_for_case(item: Record | Planned) -> tuple[str, str, str]:
+    component, row, _, settings = key(item)
+    return component, row, settings
+
+
 def _row(
-    item: Planned, records: Sequence[Record], ratios: Mapping[str, Value], targets: Sequence[Target], installed: Installed | None
+    item: Planned,
+    records: Sequence[Record],
+    ratios: Mapping[str, Value],
+    targets: Sequence[Target],
+    installed: Installed | None,
+    *,
+    alone: bool,
 ) -> Row:
+    """alone: the row had a process of its own on a case, this one or another, after which it may have gone on to this one."""
     outdated = installed and _outdated(item, records, installed)
     ran, missing = outdated or _ran(item, records)
     same = _same(item, records)
@@ -56,6 +72,9 @@ def _row(
     if item.role == "optimized" and same.state != "pass":
         metrics = {name: Absent("withheld: parity did not pass") if about(name).time else value for name, value in metrics.items()}
     mine = [target for target in targets if bounds.applies(target, item)]
+    shared = alone and bool(measured) and all(record.samples.cold is None for record in measured)
+    told = [target for target in mine if shared and target.case is None and target.metric in bounds.OF_A_PROCESS]
+    mine = [target for target in mine if target not in told]
     stopped = "it did not run as planned" if ran.state in ("fail", "invalid") or not measured else ""
     stopped = "it is not what is installed now" if outdated else stopped
     wrong = "parity did not pass" if item.role != "peer" and same.state != "pass" else ""
@@ -65,7 +84,8 @@ def _row(
     shown = [*wanting, *reversed([record.parity for record in records if record.parity]), ()]
     return Row(
         item, (ran, same, *(judged or (Answer("target", "no target"),))), metrics, shown[0], len({r.launch for r in measured}), missing,
-        first.unit if first else "", first.build if first else None, first.floor if first else None, _noted(records),
+        first.unit if first else "", first.build if first else None, first.floor if first else None,
+        (*_noted(records), *(f"{target.words} is judged on the case that had a process of its own" for target in told)),
     )  # fmt: skip
 
 
@@ -116,7 +136,6 @@ def _same(item: Planned, records: Sequence[Record]) -> Answer:
     if item.role != "reference" and any(record.outcome.kind == "measured" and not record.parity for record in records):
         return Answer("parity", "inconclusive", "a launch was compared with nothing: its times are not judged")
     return Answer("parity", "pass")
-
 
 
 def _foreign(found: Sequence[str], here: str) -> str:
