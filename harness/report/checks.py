@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.gate.selftest import Checked
@@ -50,15 +51,15 @@ def self_tested(found: Sequence[Checked]) -> list[Pair]:
 
 def refused(found: Mapping[Refused, int]) -> list[Pair]:
     """One line per reason for which records did not become history; reasons that differ in their numbers alone share one."""
-    reasons: dict[str, list[str]] = {}
+    alike: dict[str, Counter[str]] = {}
     for one, count in found.items():
-        reasons.setdefault(_NUMBER.sub("", one.reason), []).extend([one.reason] * count)
-    return [("not in the history", _counted(alike)) for alike in reasons.values()]
+        alike.setdefault(_NUMBER.sub("", one.reason), Counter())[one.reason] += count
+    return [("not in the history", _counted(reasons)) for reasons in alike.values()]
 
 
-def _counted(reasons: Sequence[str]) -> str:
-    more = ", and the like" if len(set(reasons)) > 1 else ""
-    return f"{len(reasons)} record{'s' if len(reasons) > 1 else ''}: {clean(reasons[0])}{more}"
+def _counted(reasons: Counter[str]) -> str:
+    count, more = reasons.total(), ", and the like" if len(reasons) > 1 else ""
+    return f"{count} record{'s' if count > 1 else ''}: {clean(next(iter(reasons)))}{more}"
 
 
 def registration(done: Registration) -> list[Pair]:

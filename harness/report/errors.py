@@ -39,14 +39,14 @@ takes turns with itself slowed down; the median over many rounds, the mean over 
 
 def render(quality: Quality, console: Console) -> None:
     """Print the table, and what is missing in it."""
-    table = Table(*COLUMNS, box=None, padding=(0, 1))
-    for row in map(_row, quality.rates):
-        table.add_row(*map(Text, row))
-    console.print(table)
-    table = Table(*TOGETHER, box=None, padding=(0, 1), title="all kernels together", title_justify="left")
-    for row in map(_together, quality.together):
-        table.add_row(*map(Text, row))
-    console.print(table)
+    for title, columns, rows in (
+        (None, COLUMNS, map(_row, quality.rates)),
+        ("all kernels together", TOGETHER, map(_together, quality.together)),
+    ):
+        table = Table(*columns, box=None, padding=(0, 1), title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
     for line in [*(f"{case}: {rest}" for case, rest in _slowdowns(quality)), *_remarks(quality)]:
         console.print(Text(line))
 

@@ -26,10 +26,10 @@ WORDS: Mapping[int, str] = {
 
 EXACT = ""
 APPROXIMATE = "approximate: another contract on purpose, not to be ranked with the rows above"
+OTHERS = "peers (*) whose result differs from the reference: for information"
+
 MOST_PLACES = 6
 """Rows that a note names; of more the rest is counted."""
-
-OTHERS = "peers (*) whose result differs from the reference: for information"
 
 
 @dataclass(frozen=True)

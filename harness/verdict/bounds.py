@@ -72,10 +72,9 @@ def of_row(target: Target, metrics: Mapping[str, Value], records: Sequence[Recor
 def _best_speedup(found: Value, metrics: Mapping[str, Value]) -> float | None:
     """How many times as fast as that peer the row would be at the machine's limit; None where its share of that is not known."""
     share = metrics.get("limit_share", Absent(""))
-    if isinstance(found, Absent) or isinstance(share, Absent):
+    if isinstance(found, Absent) or isinstance(share, Absent) or found.high is None or not share.low:
         return None
-    high, low = (point if end is None else end for end, point in ((found.high, found.point), (share.low, share.point)))
-    return high / min(low, 1.0) if low > 0 else None
+    return found.high / min(share.low, 1.0)
 
 
 def _why_absent(metric: str, ran: bool) -> str:

@@ -39,18 +39,20 @@ def judge(
     for record in own:
         series.setdefault(key(record), []).append(record)
     ratios, mine = speedups(own), in_force(targets, profiles)
-    alone = {_but_for_case(record) for record in own if record.samples.cold is not None}
+    guests = _guests(own)
     rows = tuple(
-        _row(item, series[key(item)], ratios.get(key(item), {}), mine, installed, alone=_but_for_case(item) in alone)
-        for item in plan.planned
+        _row(item, series[key(item)], ratios.get(key(item), {}), mine, installed, guest=key(item) in guests) for item in plan.planned
     )
     notes = (*bounds.unjudged(plan, mine), *_unplanned(plan, records), *_devices(own), *(installed.notes(plan, own) if installed else ()))
     return Verdicts(plan, rows, _problems(plan, series), notes)
 
 
-def _but_for_case(item: Record | Planned) -> tuple[str, str, str]:
-    component, row, _, settings = key(item)
-    return component, row, settings
+def _guests(records: Iterable[Record]) -> set[Key]:
+    """What ran only in processes that another case of the same row had started: they made its first call, there it is known."""
+    fresh = {key(record): False for record in records if record.outcome.kind == "measured"}
+    fresh |= {key(record): True for record in records if record.samples.cold is not None}
+    hosts = {(component, row, settings) for (component, row, _, settings), own in fresh.items() if own}
+    return {of for of, own in fresh.items() if not own and (of[0], of[1], of[3]) in hosts}
 
 
 def _row(
@@ -60,9 +62,9 @@ def _row(
     targets: Sequence[Target],
     installed: Installed | None,
     *,
-    alone: bool,
+    guest: bool,
 ) -> Row:
-    """alone: the row had a process of its own on a case, this one or another, after which it may have gone on to this one."""
+    """guest: it ran in processes that another case had started (`_guests`), which is where bounds on processes are judged."""
     outdated = installed and _outdated(item, records, installed)
     ran, missing = outdated or _ran(item, records)
     same = _same(item, records)
@@ -72,9 +74,8 @@ def _row(
     if item.role == "optimized" and same.state != "pass":
         metrics = {name: Absent("withheld: parity did not pass") if about(name).time else value for name, value in metrics.items()}
     mine = [target for target in targets if bounds.applies(target, item)]
-    shared = alone and bool(measured) and all(record.samples.cold is None for record in measured)
-    told = [target for target in mine if shared and target.case is None and target.metric in bounds.OF_A_PROCESS]
-    mine = [target for target in mine if target not in told]
+    elsewhere = [target for target in mine if guest and target.case is None and target.metric in bounds.OF_A_PROCESS]
+    mine = [target for target in mine if target not in elsewhere]
     stopped = "it did not run as planned" if ran.state in ("fail", "invalid") or not measured else ""
     stopped = "it is not what is installed now" if outdated else stopped
     wrong = "parity did not pass" if item.role != "peer" and same.state != "pass" else ""
@@ -85,7 +86,7 @@ def _row(
     return Row(
         item, (ran, same, *(judged or (Answer("target", "no target"),))), metrics, shown[0], len({r.launch for r in measured}), missing,
         first.unit if first else "", first.build if first else None, first.floor if first else None,
-        (*_noted(records), *(f"{target.words} is judged on the case that had a process of its own" for target in told)),
+        (*_noted(records), *(f"{target.words} is judged on the case that had a process of its own" for target in elsewhere)),
     )  # fmt: skip
 
 
