@@ -21,7 +21,7 @@ TABLE_BY_LEVEL(level_named, Level, level)
 namespace {
 
 constexpr int64_t kAlone = 256 << 10;  // bytes of a matrix below which waking threads costs more than they save
-constexpr int kShares = 4;             // per thread: who is interrupted leaves work to the others
+constexpr int kShares = 8;             // per thread: who is interrupted leaves work to the others, and none waits long for the last
 
 template <class T> using Matrix = nb::ndarray<const T, nb::shape<-1, -1, skinny::kRows, skinny::kLine>, nb::c_contig, nb::device::cpu>;
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;

@@ -1,9 +1,11 @@
 // A persistent pool: run(n, body) calls body(0) ... body(n - 1) on up to `threads` threads, the caller's included.
-// Threads sleep between calls (no spinning: a spinning worker would steal the core of whoever is measured next).
+// Before it sleeps, a thread that waits, for the next run or for the others to end this one, spins for a quarter of the time that it has just
+// worked: to wake it takes up to a tenth of a millisecond. No longer: who spins takes a core from others, and from whoever is measured next.
 #pragma once
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <functional>
@@ -12,6 +14,8 @@
 #include <vector>
 
 class ThreadPool {
+    using Clock = std::chrono::steady_clock;
+
   public:
     explicit ThreadPool(int threads) {
         for (int i = 1; i < std::max(1, threads); ++i) workers_.emplace_back([this] { work(); });
@@ -22,7 +26,7 @@ class ThreadPool {
     ~ThreadPool() {
         {
             std::lock_guard<std::mutex> lock(mutex_);
-            stop_ = true;
+            stop_.store(true, std::memory_order_release);
         }
         wake_.notify_all();
         for (auto& worker : workers_) worker.join();
@@ -41,48 +45,81 @@ class ThreadPool {
             body_ = &body;
             count_ = count;
             next_.store(0, std::memory_order_relaxed);
-            busy_ = static_cast<int>(workers_.size());
+            busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
             error_ = nullptr;
-            ++round_;
+            round_.fetch_add(1, std::memory_order_release);
         }
         wake_.notify_all();
-        drain();
-        std::unique_lock<std::mutex> lock(mutex_);
-        done_.wait(lock, [this] { return busy_ == 0; });
+        const auto worked = drain();
+        const auto done = [this] { return busy_.load(std::memory_order_acquire) == 0; };
+        if (!spun(worked, done)) {
+            std::unique_lock<std::mutex> lock(mutex_);
+            done_.wait(lock, done);
+        }
         if (error_) std::rethrow_exception(error_);
     }
 
   private:
-    void drain() {
+    // Takes part in a run; for how long.
+    Clock::duration drain() {
+        const auto started = Clock::now();
         try {
             for (int i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) (*body_)(i);
         } catch (...) {
             std::lock_guard<std::mutex> lock(mutex_);
             error_ = std::current_exception();
         }
+        return Clock::now() - started;
     }
 
     void work() {
         long seen = 0;
-        std::unique_lock<std::mutex> lock(mutex_);
+        Clock::duration worked{0};
         for (;;) {
-            wake_.wait(lock, [&] { return stop_ || round_ != seen; });
-            if (stop_) return;
-            seen = round_;
-            lock.unlock();
-            drain();
-            lock.lock();
-            if (--busy_ == 0) done_.notify_one();
+            const auto called = [&] { return stop_.load(std::memory_order_acquire) || round_.load(std::memory_order_acquire) != seen; };
+            if (!spun(worked, called)) {
+                std::unique_lock<std::mutex> lock(mutex_);
+                wake_.wait(lock, called);
+            }
+            if (stop_.load(std::memory_order_acquire)) return;
+            seen = round_.load(std::memory_order_acquire);
+            worked = drain();
+            if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+                { const std::lock_guard<std::mutex> lock(mutex_); }  // whoever saw us busy waits by now
+                done_.notify_one();
+            }
         }
     }
+
+    // Whether it came true before a quarter of the time worked was over.
+    template <class Condition> static bool spun(Clock::duration worked, const Condition& condition) {
+        const auto deadline = Clock::now() + std::min<Clock::duration>(worked / 4, kLongestSpin);
+        do {
+            for (int i = 0; i < 16; ++i) {
+                if (condition()) return true;
+                relax();
+            }
+        } while (Clock::now() < deadline);
+        return false;
+    }
+
+    static void relax() {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        asm volatile("yield");
+#endif
+    }
+
+    static constexpr std::chrono::microseconds kLongestSpin{400};
 
     std::vector<std::thread> workers_;
     std::mutex mutex_;
     std::condition_variable wake_, done_;
     const std::function<void(int)>* body_ = nullptr;
-    std::atomic<int> next_{0};
-    int count_ = 0, busy_ = 0;
-    long round_ = 0;
-    bool stop_ = false;
+    std::atomic<int> next_{0}, busy_{0};
+    std::atomic<long> round_{0};
+    std::atomic<bool> stop_{false};
+    int count_ = 0;
     std::exception_ptr error_;
 };
