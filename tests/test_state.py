@@ -53,6 +53,7 @@ def test_what_a_system_does_not_tell_stays_unknown() -> None:
     [
         ({"pressure_percent": 23.0}, r"CPU pressure 23 % \(quiet: at most 10 %\)"),
         ({"steal_percent": 3.5}, r"the hypervisor took 3.5 %"),
+        ({"others_cpus": 0.43}, r"other processes kept 0.43 of 4 CPUs busy \(quiet: at most 0.4\)"),
         ({"others_cpus": 1.3}, r"other processes kept 1.3 of 4 CPUs busy \(quiet: at most 0.4\)"),
         ({"throttled": True}, "slowed down for heat"),
     ],

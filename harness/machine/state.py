@@ -67,7 +67,7 @@ class State:
             reasons.append(f"the hypervisor took {self.steal_percent:.1f} % of the CPU time (quiet: at most {STEAL_PERCENT:.0f} %)")
         if self.others_cpus is not None and self.others_cpus > OTHERS_SHARE * self.cpus:
             most = OTHERS_SHARE * self.cpus
-            reasons.append(f"other processes kept {self.others_cpus:.1f} of {self.cpus} CPUs busy (quiet: at most {most:.1f})")
+            reasons.append(f"other processes kept {self.others_cpus:.3g} of {self.cpus} CPUs busy (quiet: at most {most:.3g})")
         if self.throttled:
             reasons.append("the processor slowed down for heat")
         return "; ".join(reasons) or None

@@ -42,17 +42,11 @@ template <class V, class T> inline V load(const T* from) {
 // Forces a value into a register: without it a load is folded into each of its uses, and loads are what these loops run out of first.
 #if LEVEL_BYTES == 64
 template <class V> inline V keep(V v) {
-#ifdef NOKEEP
-    return v;
-#endif
     asm("" : "+v"(v));
     return v;
 }
 #elif defined(__x86_64__)
 template <class V> inline V keep(V v) {
-#ifdef NOKEEP
-    return v;
-#endif
     asm("" : "+x"(v));
     return v;
 }

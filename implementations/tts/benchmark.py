@@ -28,7 +28,12 @@ from implementations.tts.voices import VOICES
 if TYPE_CHECKING:
     from implementations.tts.chain import Engine
 
-ROWS = {"native": (native.make, "int16"), "quantized": (native.make, "int8"), "torch_planar": (torch_planar.make, "float32")}
+ROWS = {
+    "native": (native.make, "int16"),
+    "quantized": (native.make, "int8"),
+    "quantized_throughout": (native.make_narrowest, "int8"),
+    "torch_planar": (torch_planar.make, "float32"),
+}
 BATCHES = (1, 4, 8, 16)
 NATURAL = (4, 9, 5, 12, 3, 7, 16, 6, 8, 4, 11, 5, 6, 14, 3, 9)
 """Words of sentences as they come, to see what padding them would waste."""

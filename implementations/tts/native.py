@@ -39,7 +39,7 @@ def make(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
     return _engine(voice, lexicon, settings, narrow="int16")
 
 
-def _narrowest(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
+def make_narrowest(voice: Voice, lexicon: Lexicon, settings: Settings) -> Engine:
     return _engine(voice, lexicon, settings, narrow="int8")
 
 
@@ -120,7 +120,7 @@ QUANTIZED_STREAMING = implementation(
 QUANTIZED_THROUGHOUT = implementation(
     "quantized_throughout",
     "optimized",
-    _narrowest,
+    make_narrowest,
     precisions=("int8",),
     requires=_VNNI,
     batches=False,

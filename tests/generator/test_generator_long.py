@@ -1,7 +1,11 @@
 """What takes minutes: real width, a hundred songs."""
 
+import contextlib
+import ctypes
 import gc
 import wave
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import psutil
@@ -26,24 +30,40 @@ def test_two_layers_foretell_four():
 
 
 def test_memory_at_real_width_is_what_was_counted():
-    """Within 5 %: weights and caches of the exact engine, beside what a process takes before."""
+    """Within 5 %: weights and caches of the exact engine, beside what a process takes before; in one that has freed nothing to fill first."""
+    from implementations.generator.component import GENERATOR, request_of
+    from implementations.generator.flavours import FLAVOURS
+
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+        held = fresh.submit(_held_at_real_width).result()
+    flavour, request = FLAVOURS["real-width"], request_of(GENERATOR.case("real-width").make(0))[1]
+    counted = 2 * flavour.parameters + flavour.cache_bytes(len(request.prompt.text) + request.frames, 2, 4)
+    assert held == pytest.approx(counted, rel=0.05)
+
+
+def _held_at_real_width():
+    """Bytes by which this process grows with the exact engine, which has generated a song."""
     from implementations.generator.benchmark import ROWS
     from implementations.generator.component import GENERATOR, request_of
     from implementations.generator.flavours import FLAVOURS
     from implementations.generator.generation import generate
 
-    flavour = FLAVOURS["real-width"]
-    request = request_of(GENERATOR.case("real-width").make(0))[1]
-    process = psutil.Process()
-    list(generate(ROWS["native, exact"](FLAVOURS["tiny"]), request_of(GENERATOR.case("tiny").make(0))[1]))
+    kept = []
+    for name in ("tiny", "real-width"):
+        gc.collect()
+        _give_back()
+        before = psutil.Process().memory_info().rss
+        kept.append(ROWS["native, exact"](FLAVOURS[name]))
+        list(generate(kept[-1], request_of(GENERATOR.case(name).make(0))[1]))
     gc.collect()
-    before = process.memory_info().rss
-    model = ROWS["native, exact"](flavour)
-    list(generate(model, request))
-    gc.collect()
-    held = process.memory_info().rss - before
-    counted = 2 * flavour.parameters + flavour.cache_bytes(len(request.prompt.text) + request.frames, 2, 4)
-    assert held == pytest.approx(counted, rel=0.05)
+    _give_back()
+    return psutil.Process().memory_info().rss - before
+
+
+def _give_back():
+    """What the C library keeps of freed memory (up to 150 MB here, from making the weights) is not the engine's."""
+    with contextlib.suppress(AttributeError, OSError):  # glibc alone has it
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def test_a_hundred_generations_of_random_lengths():
