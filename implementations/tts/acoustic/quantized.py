@@ -27,7 +27,7 @@ class Quantized(nn.Module):
         low, high = min(low, 0.0), max(high, 0.0)  # what is padded is 0, which must have a number
         scale = (high - low) / 255 or 1.0
         zero = round(-low / scale)
-        numbers = torch.round(x[:, :, None] / scale + zero).clamp_(0, 255).to(torch.uint8)
+        numbers = (x[:, :, None] / scale).add_(zero).round_().clamp_(0, 255).to(torch.uint8)  # in place: a new array takes new pages
         result: Tensor = torch.ops.onednn.qconv2d_pointwise(
             numbers, scale, zero, self.weight, self.scales, self.zeros, self.bias, [1, 1], self.padding, [1, 1], 1, 1.0, 0,
             torch.float32, "none", [], "",

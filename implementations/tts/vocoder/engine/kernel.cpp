@@ -34,18 +34,32 @@ struct Block {
     const float* total[kOutputs * kMostTiles];
 };
 
+// Rows at times first, first + step, ...
+inline void find(const Rows& rows, int64_t first, int64_t step, int count, const float** found) {
+    if (first >= rows.begin && first + step * (count - 1) < rows.end) {
+        const float* row = rows.first + (first - rows.origin) * rows.stride;
+        for (int i = 0; i < count; ++i) found[i] = row + i * step * rows.stride;
+    } else {
+        for (int i = 0; i < count; ++i) found[i] = at(rows, first + step * i);
+    }
+}
+
 void find_rows(const Job& job, int64_t first, int tiles, float* nowhere, Block& block) {
     const Layer& layer = *job.layer;
     block.tiles = tiles;
-    const int entering = kOutputs * (tiles + layer.segments - 1) + kPoints - kOutputs;
-    const int64_t before = (layer.taps - 1) / 2;
-    for (int i = 0; i < entering; ++i) block.in[i] = at(job.in, first + layer.dilation * (i - before));
-    for (int i = 0; i < kOutputs * tiles; ++i) {
-        const int64_t time = first + int64_t{layer.dilation} * i;
-        block.out[i] = time < job.end ? job.out.first + (time - job.out.origin) * job.out.stride : nowhere;
-        if (job.residual.first) block.residual[i] = at(job.residual, time < job.end ? time : job.residual.end);
-        if (job.total.first) block.total[i] = at(job.total, time < job.end ? time : job.total.end);
-    }
+    const int entering = kOutputs * (tiles + layer.segments - 1) + kPoints - kOutputs, leaving = kOutputs * tiles;
+    const int64_t step = layer.dilation, before = (layer.taps - 1) / 2, left = (job.end - first + step - 1) / step;
+    const int wanted = left < leaving ? static_cast<int>(left) : leaving;  // tiles may go on behind the end
+    find(job.in, first - step * before, step, entering, block.in);
+    for (int i = 0; i < wanted; ++i) block.out[i] = job.out.first + (first + step * i - job.out.origin) * job.out.stride;
+    for (int i = wanted; i < leaving; ++i) block.out[i] = nowhere;
+    const auto added = [&](const Rows& rows, const float** found) {
+        if (!rows.first) return;
+        find(rows, first, step, wanted, found);
+        for (int i = wanted; i < leaving; ++i) found[i] = zeros;
+    };
+    added(job.residual, block.residual);
+    added(job.total, block.total);
 }
 
 // How far what enters reaches from zero at each point, at most: from the largest and the smallest of it.
@@ -92,7 +106,7 @@ void reach_at_points(const Layer& layer, const Block& block, float (&reach)[kPoi
         window.start(block.in, c, layer.slope);
         for (int i = 0; i < rows; ++i) {
             window.next(block.in + kOutputs * i, c, layer.slope, v);
-            for (int p = 0; p < kPoints; ++p) high[p] = most(high[p], most(v[p], -v[p]));
+            for (int p = 0; p < kPoints; ++p) high[p] = most(high[p], size_of(v[p]));
         }
     }
     for (int p = 0; p < kPoints; ++p) {
@@ -221,15 +235,16 @@ void convolve(const Job& job, void* scratch) {
 
 void finish(const Last& last, const Rows& in, int64_t begin, int64_t end, float* wave) {
     const int64_t before = (last.taps - 1) / 2;
-    for (int64_t time = begin; time < end; ++time) {
-        VecF sum = {};
-        for (int tap = 0; tap < last.taps; ++tap) {
-            const float* row = at(in, time + tap - before);
-            for (int c = 0; c < last.channels; c += kLanes) sum += activated(row + c, last.slope) * load<VecF>(last.weights + tap * last.channels + c);
-        }
-        float total = last.bias;
-        for (int lane = 0; lane < kLanes; ++lane) total += sum[lane];
-        wave[time - begin] = __builtin_tanhf(total);
+    for (int64_t time = begin; time < end; time += kLanes) {
+        VecF sums[kLanes] = {};
+        for (int i = 0; i < kLanes; ++i)
+            for (int tap = 0; tap < last.taps; ++tap) {
+                const float* row = at(in, time + i + tap - before);
+                const float* weights = last.weights + tap * last.channels;
+                for (int c = 0; c < last.channels; c += kLanes) sums[i] += activated(row + c, last.slope) * load<VecF>(weights + c);
+            }
+        const VecF totals = each_sum(sums) + last.bias;
+        for (int i = 0; i < kLanes && time + i < end; ++i) wave[time + i - begin] = __builtin_tanhf(totals[i]);
     }
 }
 

@@ -56,6 +56,27 @@ inline VecI rounded(VecF a) {
 }
 #endif
 
+inline VecF size_of(VecF a) { return (VecF)((VecI)a & 0x7fffffff); }
+
+// The sum of neighbours in a, and behind them those in b.
+template <int... I> struct Lanes {};
+template <int n, int... I> struct Upto : Upto<n - 1, n - 1, I...> {};
+template <int... I> struct Upto<0, I...> { using type = Lanes<I...>; };
+template <int... I> inline VecF neighbours(VecF a, VecF b, Lanes<I...>) {
+#if defined(__clang__) || __GNUC__ >= 12
+    return __builtin_shufflevector(a, b, (2 * I)...) + __builtin_shufflevector(a, b, (2 * I + 1)...);
+#else
+    return __builtin_shuffle(a, b, VecI{(2 * I)...}) + __builtin_shuffle(a, b, VecI{(2 * I + 1)...});
+#endif
+}
+
+// In lane i the sum of all lanes of the i-th vector.
+inline VecF each_sum(VecF (&vectors)[kLanes]) {
+    for (int left = kLanes / 2; left; left /= 2)
+        for (int i = 0; i < left; ++i) vectors[i] = neighbours(vectors[2 * i], vectors[2 * i + 1], typename Upto<kLanes>::type{});
+    return vectors[0];
+}
+
 // What enters a product is one 32-bit unit of a row at a time, for all lanes alike: a float, two 16-bit integers, or four of 8 bits. units():
 // a vector of them, from as many vectors of channels as a unit holds.
 struct Float {
