@@ -30,7 +30,7 @@ def test_two_layers_foretell_four():
 
 
 def test_memory_at_real_width_is_what_was_counted():
-    """Within 5 %: weights and caches of the exact engine, beside what a process takes before; in one that has freed nothing to fill first."""
+    """Within 5 %: weights and caches of the exact engine, beside what a process takes before; in one of its own."""
     from implementations.generator.component import GENERATOR, request_of
     from implementations.generator.flavours import FLAVOURS
 
