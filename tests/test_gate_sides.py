@@ -1,5 +1,6 @@
 """Sides: built from a commit or the working tree, and nothing but what was built runs in their workers."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -15,8 +16,9 @@ import pytest
 from gate_repository import SCIKIT, SCIKIT_TOOL, SETUPTOOLS, Repository, ran
 
 from harness.gate import cache as store
-from harness.gate import inventory, sides, wheel
+from harness.gate import door, inventory, sides, wheel
 from harness.gate.environment import shared_folders
+from harness.gate.session import Sides
 from harness.gate.sides import BuildFailed, Side
 from harness.measure.process import WorkerProcess, pins
 from harness.settings import ConfigurationError
@@ -75,6 +77,30 @@ def test_each_side_runs_its_own_files(built):
         assert side.stray(files) == []
     assert outputs == {"base": 2.0, "head": 3.0, "copy": 2.0}
     assert len({side.folder for side in built.values()}) == 3
+
+
+def test_sides_of_any_number_of_entries_reach_the_program_inside(built, monkeypatch):
+    """A variable of the environment holds 128 KiB on Linux; this project's three sides take more."""
+    head = built["head"]
+    (name, entry) = next(iter(head.entries.items()))
+    many = {f"{name}{number}": dataclasses.replace(entry, broken="x" * 1000) for number in range(300)}
+    given = Sides(dataclasses.replace(head, entries={**head.entries, **many}), built["base"], built["copy"])
+    assert door.enter(given, ["--help"]) == 0
+    read = []
+
+    class Inside:
+        def __init__(self, command, env):
+            monkeypatch.setenv(door.SIDES, env[door.SIDES])
+            read.append(door.given_sides())
+
+        def wait(self):
+            return 0
+
+    monkeypatch.setattr(door, "die_with", lambda parent: None)
+    monkeypatch.setattr(door.subprocess, "Popen", Inside)
+    assert door.enter(given, []) == 0
+    before, after = (json.dumps(dataclasses.asdict(one), default=str) for one in (given, *read))
+    assert after == before
 
 
 def test_paths_of_all_sides_are_equally_long(built):

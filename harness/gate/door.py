@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from harness.files import data_folder
 from harness.gate.inventory import Entry
@@ -17,7 +18,10 @@ from harness.measure.process import without_python
 from harness.watchdog import die_with
 
 SIDES = "HARNESS_GATE_SIDES"
-"""Set for the program that runs inside head's environment: the sides that were built for it, as JSON, and the process that did."""
+"""Set for the program that runs inside head's environment: a JSON file with the sides that were built for it, and the process that did.
+
+A file, for a variable holds no more than 128 KiB on Linux, and sides list their entry points.
+"""
 
 
 def build_sides(ref: str, note: Callable[[str], None]) -> Sides:
@@ -29,10 +33,10 @@ def build_sides(ref: str, note: Callable[[str], None]) -> Sides:
 
 def given_sides() -> Sides | None:
     """The sides that this program was started for, None where it was started by a user; it ends with the one that started it."""
-    text = os.environ.get(SIDES)
-    if text is None:
+    file = os.environ.get(SIDES)
+    if file is None:
         return None
-    given = json.loads(text)
+    given = json.loads(Path(file).read_text(encoding="utf-8"))
     die_with(given.pop("parent"))
     return Sides(**{name: _side(body) for name, body in given.items()})
 
@@ -40,15 +44,17 @@ def given_sides() -> Sides | None:
 def enter(sides: Sides, arguments: Sequence[str]) -> int:
     """Run `harness` with these arguments inside head's environment; its exit code."""
     head = sides.head
-    variables = {**without_python(), SIDES: json.dumps({"parent": os.getpid(), **dataclasses.asdict(sides)}, default=str)}
-    variables["PYTHONPATH"] = os.pathsep.join(head.paths)
-    process = subprocess.Popen([str(head.python), "-P", "-m", "harness.cli", *arguments], env=variables)
-    while True:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            continue  # the terminal interrupts both: the one inside says what was kept
-        return code if code >= 0 else 128 - code
+    with TemporaryDirectory(prefix="harness-gate-") as folder:
+        given = Path(folder) / "sides.json"
+        given.write_text(json.dumps({"parent": os.getpid(), **dataclasses.asdict(sides)}, default=str), encoding="utf-8")
+        variables = {**without_python(), SIDES: str(given), "PYTHONPATH": os.pathsep.join(head.paths)}
+        process = subprocess.Popen([str(head.python), "-P", "-m", "harness.cli", *arguments], env=variables)
+        while True:
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:
+                continue  # the terminal interrupts both: the one inside says what was kept
+            return code if code >= 0 else 128 - code
 
 
 def _side(body: dict[str, object]) -> Side:
