@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harness.files import data_folder
-from harness.gate.inventory import Entry
+from harness.gate.inventory import entry_of
 from harness.gate.session import Sides
 from harness.gate.sides import Side, build, project_distribution
 from harness.measure.process import without_python
@@ -59,7 +59,7 @@ def enter(sides: Sides, arguments: Sequence[str]) -> int:
 
 def _side(body: dict[str, object]) -> Side:
     fields = {**body, "python": Path(str(body["python"])), "folder": Path(str(body["folder"]))}
-    fields["entries"] = {name: Entry(**entry) for name, entry in body["entries"].items()}  # type: ignore[attr-defined]
+    fields["entries"] = {name: entry_of(entry) for name, entry in body["entries"].items()}  # type: ignore[attr-defined]
     for name in ("paths", "packages", "shared"):
         fields[name] = tuple(body[name])  # type: ignore[arg-type]
     return Side(**fields)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -64,11 +64,17 @@ def read(python: Path, paths: Sequence[str], folder: Path, environment: dict[str
             if "files" in line:
                 files += line["files"]
             else:
-                found.append(_entry(line))
+                found.append(entry_of(line))
                 waiting.pop(0)
         if waiting:
             found.append(dataclasses.replace(waiting.pop(0), broken=how))
     return tuple(found), sorted(set(files))
+
+
+def entry_of(fields: Mapping[str, Any]) -> Entry:
+    """An entry from its fields as JSON has them."""
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    return Entry(**values)
 
 
 def packages(folder: Path) -> tuple[str, ...]:
@@ -90,7 +96,7 @@ def main(arguments: list[str]) -> None:
     os.dup2(2, 1)
     os.write(answer, b"{}\n")
     for entry in asked:
-        os.write(answer, json.dumps(dataclasses.asdict(_described(_entry(entry)))).encode() + b"\n")
+        os.write(answer, json.dumps(dataclasses.asdict(_described(entry_of(entry)))).encode() + b"\n")
     tops = {name.partition("/")[0].partition(".")[0] for name in packages(folder)}
     loaded = [getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if name.partition(".")[0] in tops]
     os.write(answer, json.dumps({"files": [os.path.realpath(file) for file in loaded if file]}).encode() + b"\n")
@@ -162,11 +168,6 @@ def _described(entry: Entry) -> Entry:
         plain=item.plain,
         unavailable=unavailable(item) or "",
     )
-
-
-def _entry(fields: dict[str, Any]) -> Entry:
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-    return Entry(**values)
 
 
 if __name__ == "__main__":

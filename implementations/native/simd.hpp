@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "indices.hpp"
 #include "width.hpp"
 
 #if defined(__x86_64__)
@@ -152,10 +153,6 @@ inline HalfF narrow(VecD a) { return __builtin_convertvector(a, HalfF); }
 #endif
 
 inline FourF widen(Shorts<4>::type a) { return __builtin_convertvector(a, FourF); }
-
-template <int... I> struct Indices {};
-template <int N, int... I> struct Upto : Upto<N - 1, N - 1, I...> {};
-template <int... I> struct Upto<0, I...> { using type = Indices<I...>; };
 
 // Lane i of half of two registers a and b, whose lanes count on from a's: with size 1 and 2, numbers and pairs of them taken in turn from
 // the same 16 bytes of a and b; with size 4, every other block of 16 bytes, a's and then b's. Shuffles like these are the cheap ones.

@@ -1,7 +1,5 @@
 """What takes minutes: real width, a hundred songs."""
 
-import contextlib
-import ctypes
 import gc
 import wave
 from concurrent.futures import ProcessPoolExecutor
@@ -42,7 +40,11 @@ def test_memory_at_real_width_is_what_was_counted():
 
 
 def _held_at_real_width():
-    """Bytes by which this process grows with the exact engine, which has generated a song."""
+    """Bytes by which this process grows with the exact engine, which has generated a song.
+
+    Without what the C library keeps of freed memory: up to 150 MB, from making the weights.
+    """
+    from implementations._memory import give_back
     from implementations.generator.benchmark import ROWS
     from implementations.generator.component import GENERATOR, request_of
     from implementations.generator.flavours import FLAVOURS
@@ -51,19 +53,13 @@ def _held_at_real_width():
     kept = []
     for name in ("tiny", "real-width"):
         gc.collect()
-        _give_back()
+        give_back()
         before = psutil.Process().memory_info().rss
         kept.append(ROWS["native, exact"](FLAVOURS[name]))
         list(generate(kept[-1], request_of(GENERATOR.case(name).make(0))[1]))
     gc.collect()
-    _give_back()
+    give_back()
     return psutil.Process().memory_info().rss - before
-
-
-def _give_back():
-    """What the C library keeps of freed memory (up to 150 MB here, from making the weights) is not the engine's."""
-    with contextlib.suppress(AttributeError, OSError):  # glibc alone has it
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def test_a_hundred_generations_of_random_lengths():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from harness.component import Requires
 from implementations._cpus import usable_cpus
+from implementations._memory import give_back
 from implementations.tts.quality import proxies
 from implementations.tts.vocoder.component import check_mel, precision_variant
 from implementations.tts.vocoder.serving import Vocode, implementation
@@ -89,7 +89,7 @@ class Vocoder:
         self._native.run(mel, wave, self.threads)
         if not self.pool:
             self._native.release()
-            _trim()
+            give_back()
         return wave
 
     def stream(self, mel: np.ndarray) -> Iterator[np.ndarray]:
@@ -109,12 +109,6 @@ def _order(shape: Shape) -> list[str]:
             for k in range(len(dilations)):
                 names += [f"{block}.convs1.{k}", f"{block}.convs2.{k}"] if shape.resblock == 1 else [f"{block}.convs.{k}"]
     return [*names, "conv_post"]
-
-
-def _trim() -> None:
-    """glibc keeps what is freed; have it given back as well."""
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-        trim(0)
 
 
 def _made(shape: Shape, weights: Weights, settings: Settings) -> tuple[Vocoder, int]:

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "indices.hpp"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -59,10 +61,7 @@ inline VecI rounded(VecF a) {
 inline VecF size_of(VecF a) { return (VecF)((VecI)a & 0x7fffffff); }
 
 // The sum of neighbours in a, and behind them those in b.
-template <int... I> struct Lanes {};
-template <int n, int... I> struct Upto : Upto<n - 1, n - 1, I...> {};
-template <int... I> struct Upto<0, I...> { using type = Lanes<I...>; };
-template <int... I> inline VecF neighbours(VecF a, VecF b, Lanes<I...>) {
+template <int... I> inline VecF neighbours(VecF a, VecF b, Indices<I...>) {
 #if defined(__clang__) || __GNUC__ >= 12
     return __builtin_shufflevector(a, b, (2 * I)...) + __builtin_shufflevector(a, b, (2 * I + 1)...);
 #else
