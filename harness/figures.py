@@ -15,7 +15,7 @@ FILE = "HARNESS_FIGURES"
 """The environment variable that names the file which figures are appended to, a line of JSON each."""
 
 How = Literal["measured", "modelled", "computed", "simulated"]
-"""measured: timed or counted on what ran. modelled: follows from measurements by a stated model. computed: from sizes alone. simulated: from
+"""measured: timed or counted on what ran. modelled: follows from measurements by a stated model. computed: from sizes alone. simulated: on
 outcomes that were drawn."""
 
 
