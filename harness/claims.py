@@ -1,7 +1,8 @@
 """The ledger of the source documents' claims: each with what was measured here, and one status.
 
 A claim with a bound is judged as a target is: same noise, parity and interval rules (`harness.verdict.judge`). One about an audio thread
-is judged as the real-time proof is (`harness.realtime.judging`).
+is judged as the real-time proof is (`harness.realtime.judging`). What no session records is shown by a command, and judged by what
+`harness claims --show` kept of it (`harness.shown`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.figures import Figure
 from harness.installed import Installed
 from harness.metrics import METRICS, SPEEDUP, Value, key
 from harness.realtime.judging import ASKED, LEAST_SECONDS, row_of
 from harness.record import Plan, Record
 from harness.settings import ConfigurationError
+from harness.shown import Counts, Shown
+from harness.stats import Interval
 from harness.targets import Target
 from harness.verdict import Answer, Row, judge
 
@@ -27,6 +31,9 @@ Session = tuple[Plan, Sequence[Record]]
 
 PROOF = "realtime"
 """The metric of a claim that all of the real-time proof has to hold for; one of its questions alone goes by its own name."""
+
+PROGRAMS = ("harness", "pytest", "python")
+"""What a command that shows a claim begins with; it runs in the interpreter of this one."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Entry:
-    """A claim with its status and the reason; value, row, machine and date where something was measured."""
+    """A claim with its status and the reason; value, row, machine and date where something was measured.
+
+    how: measured, modelled, computed or simulated (`harness.figures.How`). seen: what was found, in words, where it is no number.
+    """
 
     claim: Claim
     status: Status
@@ -68,6 +78,8 @@ class Entry:
     row: str = ""
     machine: str = ""
     date: str = ""
+    how: str = "measured"
+    seen: str = ""
 
 
 def load(path: Path | None = None) -> tuple[Claim, ...]:
@@ -86,6 +98,8 @@ def load(path: Path | None = None) -> tuple[Claim, ...]:
             raise ConfigurationError(f"{place}: {str(error).removeprefix('Claim.__init__() ')}") from None
         if claim.check not in ("here", "hardware", "model"):
             raise ConfigurationError(f"{place}: check: expected here, hardware or model, found {claim.check!r}")
+        if claim.shown_by and claim.shown_by.split()[0] not in PROGRAMS:
+            raise ConfigurationError(f"{place}: shown_by: expected a command of {', '.join(PROGRAMS)}, found {claim.shown_by!r}")
         if claim.at_most is not None and claim.at_least is not None:
             raise ConfigurationError(f"{place}: expected at most one of at_most and at_least, found both")
         if claim.id in {other.id for other in claims}:
@@ -100,21 +114,35 @@ def ledger(
     components: Collection[str],
     *,
     proofs: Iterable[Session] = (),
+    shown: Iterable[Shown] = (),
     installed: Installed | None = None,
 ) -> tuple[Entry, ...]:
     """One entry per claim, by document. sessions: oldest first; the newest that decides counts. components: the registered names.
 
-    proofs: of real time, oldest first; they alone say anything of an audio thread. installed: what old sessions are held against;
-    without it they are believed as they are.
+    proofs: of real time, oldest first; they alone say anything of an audio thread. shown: what commands showed, oldest first; they count
+    where no session decides. installed: what old sessions are held against; without it they are believed as they are.
     """
-    launched, played = list(sessions)[::-1], list(proofs)[::-1]
-    return tuple(_entry(claim, launched, played, components, installed) for claim in sorted(claims, key=lambda claim: claim.source))
+    kept = _Kept(list(sessions)[::-1], list(proofs)[::-1], list(shown)[::-1], installed)
+    return tuple(_entry(claim, kept, components) for claim in sorted(claims, key=lambda claim: claim.source))
 
 
-def _entry(
-    claim: Claim, sessions: Sequence[Session], proofs: Sequence[Session], components: Collection[str], installed: Installed | None
-) -> Entry:
-    found = _proved(claim, proofs, installed) if claim.metric in (PROOF, *ASKED) else _newest(claim, sessions, installed)
+@dataclass(frozen=True)
+class _Kept:
+    """All that was kept, newest first."""
+
+    sessions: Sequence[Session]
+    proofs: Sequence[Session]
+    shown: Sequence[Shown]
+    installed: Installed | None
+
+
+def _entry(claim: Claim, kept: _Kept, components: Collection[str]) -> Entry:
+    if claim.metric in (PROOF, *ASKED):
+        found = _proved(claim, kept.proofs, kept.installed)
+    else:
+        found = _newest(claim, kept.sessions, kept.installed)
+    if found is None or found.status == "not yet measured":
+        found = _shown(claim, kept.shown) or found
     if claim.contradiction:
         return replace(found or Entry(claim, "contradicts itself", ""), status="contradicts itself", reason=claim.contradiction)
     if found and found.status != "not yet measured":
@@ -129,11 +157,9 @@ def _entry(
 
 def _why_not(claim: Claim, components: Collection[str]) -> str:
     if claim.shown_by:
-        return f"sessions record no figure of it; this shows it: {claim.shown_by}"
+        return f"harness claims --show {claim.id} shows it: {claim.shown_by}"
     if claim.component not in components:
         return f"component not registered: {claim.component}"
-    if claim.check == "model":
-        return "needs a scaled run and a stated model"
     if claim.metric in (PROOF, *ASKED):
         return f"no proof of {LEAST_SECONDS:g} s is recorded: harness run {claim.component} --only realtime"
     if not _measurable(claim):
@@ -221,6 +247,59 @@ def _judged(claim: Claim, plan: Plan, row: Row, answer: Answer) -> Entry:
         status = "unreachable"
     reason = "; ".join(answer.notes) if answer.state in ("pass", "fail") else answer.message
     return Entry(claim, status, reason, answer.value, f"{row.planned.row} on {row.planned.case}", plan.machine, plan.started)
+
+
+def _shown(claim: Claim, shown: Sequence[Shown]) -> Entry | None:
+    """What the newest run of the claim's command says that decides; else the newest at all."""
+    entries = [_of_command(claim, one) for one in shown if one.command == claim.shown_by]
+    return next((entry for entry in entries if entry.status != "not yet measured"), entries[0] if entries else None)
+
+
+def _of_command(claim: Claim, shown: Shown) -> Entry:
+    blank = Entry(claim, "not yet measured", "", row=claim.shown_by, machine=shown.machine, date=shown.started)
+    ended = f"{claim.shown_by} ended with status {shown.exit}: {shown.last}"
+    if claim.metric == "behaviour":
+        return replace(blank, **_behaved(shown, ended))
+    if shown.exit != 0:
+        return replace(blank, reason=ended)
+    told = [figure for figure in shown.figures if figure.metric == claim.metric]
+    if not told:
+        return replace(blank, reason=f"{claim.shown_by} told no figure of {claim.metric}")
+    status, reason = _of_figure(claim, told[-1])
+    value = Interval(told[-1].value, told[-1].low, told[-1].high, 1)
+    return replace(blank, status=status, reason=reason, value=value, row=told[-1].of, how=told[-1].how)
+
+
+def _of_figure(claim: Claim, figure: Figure) -> tuple[Status, str]:
+    if claim.at_most is None and claim.at_least is None:
+        return "not yet measured", "it states no bound to judge by"
+    target = _target(claim)
+    favourable, unfavourable = (figure.low, figure.high) if claim.at_most is not None else (figure.high, figure.low)
+    within = [value <= target.bound if claim.at_most is not None else value >= target.bound for value in (unfavourable, favourable)]
+    if all(within):
+        return ("not yet measured", "nothing forbids it, and nothing reaches it yet") if figure.limit else ("held", claim.shown_by)
+    if any(within):
+        return "not yet measured", f"undecided: the bound lies inside the interval; again: {claim.shown_by}"
+    return ("unreachable" if figure.limit else "not held"), claim.shown_by
+
+
+def _behaved(shown: Shown, ended: str) -> dict[str, Any]:
+    """Fields of an Entry. A command of pytest says by its tests, one of the harness by its status; of another, failure says nothing."""
+    if (tests := shown.tests) is not None:
+        seen = _counted(tests)
+        if tests.failed:
+            return {"status": "not held", "reason": ended, "seen": seen}
+        if shown.exit or tests.skipped or not tests.passed:
+            return {"reason": f"{ended}: all of its tests have to run and pass", "seen": seen}
+        return {"status": "held", "reason": "", "seen": seen}
+    if shown.exit == 0:
+        return {"status": "held", "reason": "", "seen": shown.last}
+    return {"status": "not held" if shown.exit == 1 and shown.command.startswith("harness ") else "not yet measured", "reason": ended}
+
+
+def _counted(tests: Counts) -> str:
+    counts = {"passed": tests.passed, "failed": tests.failed, "skipped": tests.skipped}
+    return "tests: " + ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
 def _described(claim: Claim, plan: Plan, row: Row) -> Entry:

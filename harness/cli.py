@@ -149,6 +149,8 @@ def parser() -> argparse.ArgumentParser:
     _add_judge(under)
 
     one = _add(under, "claims", commands.claims, "the ledger of the source documents' claims, with what was measured here")
+    text = "first run the commands that show what no session records (of all claims without an ID) and keep what they say"
+    one.add_argument("--show", nargs="*", metavar="ID", help=text)
     for kind in ("json", "markdown"):
         one.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"also write the ledger as {kind}")
 

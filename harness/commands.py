@@ -88,17 +88,25 @@ def judge(options: argparse.Namespace) -> int:
 
 
 def claims(options: argparse.Namespace) -> int:
-    """The ledger, with what the recorded sessions say of it."""
-    from harness import publishing, registry
+    """The ledger, with what the recorded sessions say of it, and what its commands show."""
+    from harness import publishing, registry, showing, shown
+    from harness.claims import load
     from harness.files import write_atomically
     from harness.report import ledger
-    from harness.report.console import console
+    from harness.report.console import console, say
     from harness.store import Store, default_folder
 
     asked.check_files(options)
-    entries = publishing.entries(Store(default_folder()), registry.discover())
+    store, trouble = Store(default_folder()), list[str]()
+    if options.show is not None:
+        root = showing.checkout()
+        for number, command in enumerate(commands := showing.commands(load(), options.show), 1):
+            say(f"{number} of {len(commands)}: {command}")
+            found = showing.run(command, root, lambda line: say(f"    {line}"))
+            with tried(trouble):
+                shown.keep(store.folder, found)
+    entries = publishing.entries(store, registry.discover())
     ledger.render(entries, console())
-    trouble: list[str] = []
     for path, render in ((options.markdown, ledger.markdown), (options.json, ledger.as_json)):
         if path is not None:
             with tried(trouble):

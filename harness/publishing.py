@@ -63,13 +63,15 @@ def page(context: Context, verdicts: Verdicts, records: Sequence[Record] = (), *
 
 
 def entries(store: Store, registry: Registry) -> tuple[Entry, ...]:
-    """The ledger of claims, over every recorded session and every real-time proof."""
+    """The ledger of claims, over every recorded session, every real-time proof, and what commands showed."""
+    from harness import shown
     from harness.claims import ledger, load
     from harness.context import installed_of
     from harness.store import PROOFS, Store
 
     launched, played = (_sessions(kept) for kept in (store, Store(store.folder / PROOFS)))
-    return ledger(load(), launched, registry.components, proofs=played, installed=installed_of(registry))
+    ran = shown.kept(store.folder)
+    return ledger(load(), launched, registry.components, proofs=played, shown=ran, installed=installed_of(registry))
 
 
 def _sessions(store: Store) -> list[tuple[Plan, list[Record]]]:

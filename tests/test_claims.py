@@ -64,7 +64,6 @@ def test_a_session_under_another_contract_holds_no_claim() -> None:
         (claim(component="codec"), NATIVE, "not yet measured", "component not registered: codec"),
         (claim(check="hardware"), NATIVE, "needs hardware", "speedup_over_madmom >= 4 on the hardware it speaks of"),
         (claim(check="hardware", profiles=("apple-silicon",)), NATIVE, "needs hardware", "speedup_over_madmom >= 4 on apple-silicon"),
-        (claim(check="model"), [], "not yet measured", "needs a scaled run and a stated model"),
         (claim(metric="behaviour", at_least=None), NATIVE, "not yet measured", "a behaviour: no metric shows it"),
         (claim(metric="seconds_saved", at_least=None), NATIVE, "not yet measured", "nothing measures seconds_saved yet"),
         (claim(case="stems"), NATIVE, "not yet measured", "no session has speedup_over_madmom of an optimized implementation on stems"),
@@ -175,7 +174,7 @@ def test_programs_read_the_ledger_as_json() -> None:
     first, second = body["claims"]
     five = pytest.approx(5.0)
     assert first["measured"] == {
-        "unit": "x", "value": five, "low": five, "high": five, "launches": 3, "confidence": 0.95,
+        "unit": "x", "value": five, "low": five, "high": five, "launches": 3, "confidence": 0.95, "how": "measured",
         "row": "native on drums", "machine": MACHINE, "date": "2025-01-02T03:04:05+00:00",
     }  # fmt: skip
     assert first["stated"] == {"component": "spectrogram", "metric": "speedup_over_madmom", "at_least": 4.0, "settings": {}}
@@ -194,7 +193,7 @@ def test_a_claim_may_be_about_a_components_own_metric() -> None:
 
 def test_what_no_session_records_names_the_command_that_shows_it() -> None:
     found = entry(claim(component="settings", metric="behaviour", at_least=None, shown_by="pytest tests/x.py"), session(NATIVE))
-    assert (found.status, found.reason) == ("not yet measured", "sessions record no figure of it; this shows it: pytest tests/x.py")
+    assert (found.status, found.reason) == ("not yet measured", "harness claims --show 1.fast shows it: pytest tests/x.py")
     root = Path(__file__).parent.parent
     commands = [one.shown_by for one in load() if one.shown_by.startswith("pytest ")]
     named = [word for command in commands for word in command.split() if word.startswith("tests/")]

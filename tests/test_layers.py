@@ -50,7 +50,10 @@ MAY_IMPORT = {
     "metrics": {"record", "settings", "stats", "streamed"},
     "targets": {"metrics", "component", "project", "settings"},
     "verdict": {"installed", "metrics", "parity", "record", "settings", "targets"},
-    "claims": {"installed", "metrics", "realtime", "record", "settings", "stats", "targets", "verdict"},
+    "figures": set(),
+    "shown": {"figures", "files", "settings"},
+    "claims": {"figures", "installed", "metrics", "realtime", "record", "settings", "shown", "stats", "targets", "verdict"},
+    "showing": {"claims", "figures", "machine", "measure", "project", "settings", "shown"},
     "history": {"files", "installed", "machine", "metrics", "record", "settings", "stats", "targets", "verdict"},
     "report": {
         "claims", "component", "evidence", "files", "gate", "history", "limits", "measure", "metrics", "parity", "profiling", "realtime",

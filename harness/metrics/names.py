@@ -90,6 +90,9 @@ FALLBACK, EMPTY = "fallback ", "empty_"
 
 SPEEDUP = "speedup_over_"
 
+_UNITS: dict[str, Unit] = {"seconds": "seconds", "bytes": "bytes", "db": "dB"}
+"""By the last word of a name that is no metric of this list."""
+
 PERCENTILES = {
     "latency_p50_seconds": 0.5,
     "latency_p95_seconds": 0.95,
@@ -99,12 +102,13 @@ PERCENTILES = {
 
 
 def about(name: str) -> About:
-    """What the metric of that name is; a component's own parity metric is a number whose better side only its bound tells."""
+    """What the metric of that name is; a component's own is a number whose better side only its bound tells, in the unit it ends in."""
     if name.startswith(SPEEDUP):
         return About("x", "more", noise="paired")
     if name.startswith(FALLBACK):
         return About("share", noise="")
-    return METRICS.get(name) or REALTIME.get(name.removeprefix(EMPTY)) or About("number", None, noise="", lowest=-math.inf)
+    known = METRICS.get(name) or REALTIME.get(name.removeprefix(EMPTY))
+    return known or About(_UNITS.get(name.rpartition("_")[2], "number"), None, noise="", lowest=-math.inf)
 
 
 def key(item: Record | Planned) -> Key:

@@ -52,11 +52,15 @@ def as_json(entries: Sequence[Entry]) -> str:
 
 
 def measured(entry: Entry) -> tuple[str, ...]:
-    """What was measured, with its interval, and on which row, machine and day; empty without a measurement."""
-    if entry.value is None or isinstance(entry.value, Absent):
+    """What was measured, with its interval, and on which row, machine and day; empty without a measurement.
+
+    What was not measured but modelled, computed or simulated says so.
+    """
+    if isinstance(entry.value, Absent) or (entry.value is None and not entry.seen):
         return ()
-    where = f"{entry.row}, {entry.date[:10]}, {entry.machine}"
-    return (text.clean(text.measured(entry.claim.metric, entry.value)), text.clean(where))
+    found = entry.seen if entry.value is None else text.measured(entry.claim.metric, entry.value)
+    how = "" if entry.how == "measured" else f"{entry.how}: "
+    return (text.sentence(found), text.sentence(f"{how}{entry.row}, {entry.date[:10]}, {entry.machine}"))
 
 
 def summary(entries: Sequence[Entry]) -> str:
@@ -101,7 +105,7 @@ def _body(entry: Entry) -> dict[str, Any]:
         "id": claim.id, "source": claim.source, "says": claim.says, "status": entry.status, "reason": entry.reason,
         "stated": {**{name: value for name, value in stated.items() if value is not None}, "settings": dict(claim.settings)},
     }  # fmt: skip
-    if measured(entry) and entry.value is not None:
-        at = {"row": entry.row, "machine": entry.machine, "date": entry.date}
-        found["measured"] = {**value_of(claim.metric, entry.value), **at}
+    if measured(entry):
+        value = {"seen": entry.seen} if entry.value is None else value_of(claim.metric, entry.value)
+        found["measured"] = {**value, "how": entry.how, "row": entry.row, "machine": entry.machine, "date": entry.date}
     return found
