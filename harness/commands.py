@@ -94,6 +94,7 @@ def claims(options: argparse.Namespace) -> int:
     from harness.files import write_atomically
     from harness.report import ledger
     from harness.report.console import console, say
+    from harness.report.text import clean
     from harness.store import Store, default_folder
 
     asked.check_files(options)
@@ -102,7 +103,7 @@ def claims(options: argparse.Namespace) -> int:
         root = showing.checkout()
         for number, command in enumerate(commands := showing.commands(load(), options.show), 1):
             say(f"{number} of {len(commands)}: {command}")
-            found = showing.run(command, root, lambda line: say(f"    {line}"))
+            found = showing.run(command, root, lambda line: print(f"    {clean(line)}", file=sys.stderr))
             with tried(trouble):
                 shown.keep(store.folder, found)
     entries = publishing.entries(store, registry.discover())
