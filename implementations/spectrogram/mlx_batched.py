@@ -45,7 +45,7 @@ def spectrogram(signals: np.ndarray | mx.array, sample_rate: int) -> mx.array:
     samples = signals if isinstance(signals, mx.array) else mx.array(np.ascontiguousarray(signals))
     rate = check_form(str(samples.dtype).removeprefix("mlx.core."), samples.shape, sample_rate)
     stems, length = samples.shape[:2]
-    taper, blocks = _constants(rate, samples.dtype == mx.int16)
+    taper, blocks = constants(rate, samples.dtype == mx.int16)
     on_gpu = mx.default_device() == mx.Device(mx.gpu)
     parts = []
     for chunk in chunks(length, rate, max(1, (GPU_CHUNK if on_gpu else CPU_CHUNK) // stems)):
@@ -77,14 +77,14 @@ def load(settings: Settings) -> Iterator[Run]:
     def run(inputs: Inputs) -> Outputs:
         signals, rate = check_signals(inputs)
         if settings.cache is False:
-            _constants.cache_clear()
+            constants.cache_clear()
             forget()
         return {"spectrogram": np.array(spectrogram(signals, rate))}
 
     try:
         yield run
     finally:
-        _constants.cache_clear()
+        constants.cache_clear()
         mx.clear_cache()
 
 
@@ -101,7 +101,7 @@ def _mono(samples: mx.array) -> mx.array:
 
 
 @lru_cache(maxsize=16)
-def _constants(rate: int, integer: bool) -> tuple[mx.array, list[tuple[Block, mx.array]]]:
+def constants(rate: int, integer: bool) -> tuple[mx.array, list[tuple[Block, mx.array]]]:
     """Window and filters of one rate, made once."""
     import mlx.core as mx
 
