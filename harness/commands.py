@@ -93,8 +93,7 @@ def claims(options: argparse.Namespace) -> int:
     from harness.claims import load
     from harness.files import write_atomically
     from harness.report import ledger
-    from harness.report.console import console, say
-    from harness.report.text import clean
+    from harness.report.console import console, quote, say
     from harness.store import Store, default_folder
 
     asked.check_files(options)
@@ -103,7 +102,7 @@ def claims(options: argparse.Namespace) -> int:
         root = showing.checkout()
         for number, command in enumerate(commands := showing.commands(load(), options.show), 1):
             say(f"{number} of {len(commands)}: {command}")
-            found = showing.run(command, root, lambda line: print(f"    {clean(line)}", file=sys.stderr))
+            found = showing.run(command, root, quote)
             with tried(trouble):
                 shown.keep(store.folder, found)
     entries = publishing.entries(store, registry.discover())

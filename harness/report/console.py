@@ -49,6 +49,12 @@ def say(message: str) -> None:
         sys.stderr.write(f"harness: {clean(message, keep=LINE)}\n")
 
 
+def quote(line: str) -> None:
+    """A line of another program's output, on standard error."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"    {clean(line)}\n")
+
+
 @contextlib.contextmanager
 def progress(what: str) -> Iterator[Progress]:
     """Show progress of long work on standard error: call it with a note and the share done (0 to 1, None where unknown)."""
