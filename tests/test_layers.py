@@ -105,7 +105,7 @@ def test_imports_follow_the_flow(path):
 
 @pytest.mark.parametrize("path", IMPLEMENTATIONS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_implementations_import_only_the_contract(path):
-    assert imports(path) <= {"callback", "component", "signals", "strategies", "settings"}
+    assert imports(path) <= {"callback", "component", "figures", "signals", "strategies", "settings"}
 
 
 def test_the_harness_knows_no_component_by_name():
