@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from harness.figures import tell
 from implementations._cpus import usable_cpus
 from implementations.codec.configuration import FLAVOURS as CODECS
@@ -117,8 +119,8 @@ def shortest_segment(costs: Costs, weights: float) -> int:
     return next(frames for frames in range(1, SEGMENT + 1) if evaluation_seconds(costs, frames, 0.0) >= weights or frames == SEGMENT)
 
 
-class _Spread(NamedTuple):
-    """The median over rounds, and the least and the greatest."""
+class Spread(NamedTuple):
+    """The median over rounds, and the interval in which the middle eight tenths of them lie."""
 
     value: float
     interval: tuple[float, float]
@@ -127,9 +129,10 @@ class _Spread(NamedTuple):
         return f"{self.value:.2f} [{self.interval[0]:.2f}, {self.interval[1]:.2f}]"
 
 
-def spread(values: Sequence[float]) -> _Spread:
+def spread(values: Sequence[float]) -> Spread:
     """What a told figure needs of one value per round."""
-    return _Spread(statistics.median(values), (min(values), max(values)))
+    low, value, high = np.quantile(values, (0.1, 0.5, 0.9)).tolist()
+    return Spread(value, (low, high))
 
 
 def report(rounds: Sequence[Round], weights: float) -> None:
