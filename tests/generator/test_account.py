@@ -1,9 +1,12 @@
-"""The account of a whole song, on given costs: nothing is measured here."""
+"""The account of a whole song, on given costs; what is measured for it, at tiny sizes."""
 
 import pytest
+import torch
 
+from implementations.codec.configuration import FLAVOURS as CODECS
 from implementations.codec.song import SEGMENT, cut
 from implementations.generator import account
+from implementations.generator import costs as account_costs
 from implementations.generator.account import (
     BACKBONE,
     STATED_SHARES,
@@ -17,6 +20,7 @@ from implementations.generator.account import (
     table_of,
 )
 from implementations.generator.costs import Costs, Round
+from implementations.generator.flavours import FLAVOURS
 from implementations.generator.limits import Split, amdahl
 from implementations.generator.pipeline import SHORT_SEGMENT
 
@@ -97,6 +101,22 @@ def test_no_shorter_segment_is_worth_it():
 def test_values_over_rounds():
     assert spread([3.0, 1.0, 2.0]) == (2.0, (pytest.approx(1.2), pytest.approx(2.8)))
     assert str(spread([1.0])) == "1.00 [1.00, 1.00]"
+
+
+def test_costs_are_measured_round_by_round(monkeypatch):
+    """All calls at the sizes of the goldens: a frame of each way, evaluations, blocks, the decoder, the reading of a text."""
+    monkeypatch.setattr(account_costs, "FLAVOURS", {"real-width": FLAVOURS["tiny"]})
+    monkeypatch.setattr(account_costs, "CODECS", {"width": CODECS["tiny"]})
+    for name in ("TEXT", "MIDDLE", "SHORT_SEGMENT"):
+        monkeypatch.setattr(account_costs, name, 6)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)  # two would wait for each other longer than they compute
+    rounds = account_costs.measure(2)
+    assert len(rounds) == 2
+    for one in rounds:
+        for found in (*one.upstream, *one.native):
+            assert min(*found.evaluation, found.decoder, *(split.at(BACKBONE) for split in found.frame)) > 0
+            assert [split.layers for split in found.frame] == [FLAVOURS["tiny"].backbone.layers] * 2
+        assert one.text > 0
 
 
 def test_the_program_tells_what_the_ledger_asks_of_it(told_by, monkeypatch):
