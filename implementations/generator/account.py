@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -22,7 +23,7 @@ from implementations.codec.products import operations
 from implementations.codec.song import SEGMENT, cut, seconds_of
 from implementations.codec.work import weight_bytes
 from implementations.generator.benchmark import bandwidth
-from implementations.generator.costs import Costs, Round, measure
+from implementations.generator.costs import Costs, Others, Round, measure
 from implementations.generator.limits import CODEC, WHOLE, amdahl, speculative_speedup
 from implementations.generator.pipeline import SHORT_SEGMENT
 
@@ -31,6 +32,9 @@ STEPS, BASELINE_STEPS = 10, 20
 
 STATED_SHARES = {"LM": 0.60, "flow matching": 0.25, "CFG overhead": 0.15}
 STATED_SPECULATION = 4.0
+MOST_BUSY = 0.1
+"""Share of the cores' time that others may take."""
+
 ACCEPTANCE, AHEAD = 0.71, 3
 """Codes that the trained draft has right (`acceptance`, docs/generator.md), and frames drafted."""
 
@@ -135,27 +139,31 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(value, (low, high))
 
 
-def report(rounds: Sequence[Round], weights: float) -> None:
-    """Print what the rounds mean for a whole song, and tell the ledger. weights: seconds in which the estimator's are read."""
-    _report_shares([shares_of(one.upstream[1]) for one in rounds], [shares_of(one.native[1]) for one in rounds])
+Figures = dict[str, tuple[Spread, str]]
+"""By metric: a figure for the ledger, and what it is of."""
+
+
+def report(rounds: Sequence[Round], weights: float) -> Figures:
+    """Print what the rounds mean for a whole song. weights: seconds in which the estimator's are read."""
+    shares = _report_shares([shares_of(one.upstream[1]) for one in rounds], [shares_of(one.native[1]) for one in rounds])
     for steps in (BASELINE_STEPS, STEPS):
         found = spread([second_of(one.upstream[1], steps, "batched").rtf for one in rounds])
         print(f"modelled, RTF as upstream runs it, pair batched, all cores, {steps} steps: {found}")
-    _report_table([table_of(one.upstream[0], one.native[0], one.native[1]) for one in rounds])
-    _report_first_audio(rounds, weights)
+    table = _report_table([table_of(one.upstream[0], one.native[0], one.native[1]) for one in rounds])
+    return {**shares, **table, **_report_first_audio(rounds, weights)}
 
 
-def _report_shares(upstream: Sequence[dict[str, float]], own: Sequence[dict[str, float]]) -> None:
+def _report_shares(upstream: Sequence[dict[str, float]], own: Sequence[dict[str, float]]) -> Figures:
     print(f"modelled, shares of the time at {BASELINE_STEPS} steps, all cores: upstream's arithmetic, own kernels, the document")
     for name in upstream[0]:
         both = (f"{statistics.median(one[name] for one in shares):.0%}" for shares in (upstream, own))
         print(f"  {name}: {', '.join(both)}, {STATED_SHARES.get(name, 0):.0%}")
     error = spread([share_error(one) for one in upstream])
     print(f"  largest difference of a share of upstream's arithmetic: {error}")
-    tell("time_share_error", error.value, "modelled", "the share of a whole song's time that differs most", interval=error.interval)
+    return {"time_share_error": (error, "the share of a whole song's time that differs most")}
 
 
-def _report_table(tables: Sequence[Sequence[Row]]) -> None:
+def _report_table(tables: Sequence[Sequence[Row]]) -> Figures:
     print(f"modelled, RTF with drafts right {ACCEPTANCE:.0%} and free (in brackets: {STATED_SPECULATION:g} times), gain; the document's:")
     before = None
     for lines in zip(*tables, strict=True):
@@ -165,30 +173,38 @@ def _report_table(tables: Sequence[Sequence[Row]]) -> None:
         before = found
     last = spread([lines[-1].rtf for lines in tables])
     print(f"  all of it: {last}")
-    tell("modelled_rtf", last.value, "modelled", "the last row of the cumulative table, on this machine", interval=last.interval)
+    return {"modelled_rtf": (last, "the last row of the cumulative table, on this machine")}
 
 
-def _report_first_audio(rounds: Sequence[Round], weights: float) -> None:
+def _report_first_audio(rounds: Sequence[Round], weights: float) -> Figures:
     costs = [one.native[1] for one in rounds]
     shortest = round(statistics.median(shortest_segment(one, weights) for one in costs))
     text = statistics.median(one.text for one in rounds)
     print(f"modelled, seconds to the first sound, own kernels, all cores; the text takes {text:.1f}:")
+    whens = {}
     for name, segment in {"upstream's, and the pipeline's of a checkpoint": SEGMENT, "short": SHORT_SEGMENT, "shortest": shortest}.items():
-        found = spread([first_audio(one.native[1], segment, one.text, weights) for one in rounds])
-        print(f"  segments of {segment} frames ({name}): {found}")
-        if segment == SEGMENT:
-            what = f"the pipeline with published weights, segments of {segment} frames"
-            tell("modelled_first_audio_seconds", found.value, "modelled", what, interval=found.interval)
+        whens[segment] = spread([first_audio(one.native[1], segment, one.text, weights) for one in rounds])
+        print(f"  segments of {segment} frames ({name}): {whens[segment]}")
+    return {"modelled_first_audio_seconds": (whens[SEGMENT], f"the pipeline with published weights, segments of {SEGMENT} frames")}
 
 
-def main() -> None:
+def main() -> int:
+    """Exit code 0, or 1 where other work took too much of the cores: what was modelled is then printed, and told to nobody."""
     parser = argparse.ArgumentParser(prog="python -m implementations.generator.account", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    others = Others()
     memory = bandwidth(usable_cpus())
     rounds = measure(options.rounds)
-    report(rounds, weight_bytes(CODEC)[0] / memory / 1e9)
+    busy = others.share
+    figures = report(rounds, weight_bytes(CODEC)[0] / memory / 1e9)
+    if busy > MOST_BUSY:
+        print(f"other work took {busy:.0%} of the cores, which spoils these times: nothing is told; again on a quiet machine")
+        return 1
+    for metric, (found, of) in figures.items():
+        tell(metric, found.value, "modelled", of, interval=found.interval)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,12 +8,14 @@ cost the same wherever they stand (`limits.Split`, `codec.benchmark.Layers`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -82,6 +84,24 @@ class _Chosen:
             return by[self.threads](x)
 
         return product
+
+
+class Others:
+    """The share of the cores' time that everything but this process took since this was made: what spoils times on all cores first."""
+
+    def __init__(self) -> None:
+        self._began = self._now()
+
+    @property
+    def share(self) -> float:
+        wall, busy, own = (now - before for now, before in zip(self._now(), self._began, strict=True))
+        return max(0.0, busy - own) / (wall * (psutil.cpu_count() or 1))
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        times = psutil.cpu_times()
+        idle = times.idle + getattr(times, "iowait", 0.0) + getattr(times, "guest", 0.0)  # a guest's time is in the user's as well
+        return time.perf_counter(), sum(times) - idle, time.process_time()
 
 
 def measure(rounds: int) -> list[Round]:

@@ -19,7 +19,7 @@ from implementations.generator.account import (
     spread,
     table_of,
 )
-from implementations.generator.costs import Costs, Round
+from implementations.generator.costs import Costs, Others, Round
 from implementations.generator.flavours import FLAVOURS
 from implementations.generator.limits import Split, amdahl
 from implementations.generator.pipeline import SHORT_SEGMENT
@@ -123,9 +123,29 @@ def test_the_program_tells_what_the_ledger_asks_of_it(told_by, monkeypatch):
     rounds = [Round((costs(4 * noise), costs(2 * noise)), (costs(2 * noise), costs(noise)), noise) for noise in (0.9, 1.0, 1.2)]
     monkeypatch.setattr(account, "measure", lambda count: rounds[:count])
     monkeypatch.setattr(account, "bandwidth", lambda threads: 30.0)
+    monkeypatch.setattr(Others, "share", 0.02)
     told = told_by("implementations.generator.account")
     assert all(figure.how == "modelled" and not figure.limit for figure in told.values())
     rtf = told["modelled_rtf"]
     assert (rtf.low / rtf.value, rtf.high / rtf.value) == pytest.approx((0.92, 1.16)), "the middle eight tenths of 0.9, 1, 1.2"
     assert told["time_share_error"].value == pytest.approx(share_error(shares_of(costs())))
     assert told["modelled_first_audio_seconds"].value > SEGMENT * 0.08
+
+
+def test_a_busy_machine_tells_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["account"])
+    monkeypatch.setenv("HARNESS_FIGURES", str(tmp_path / "figures"))
+    monkeypatch.setattr(account, "measure", lambda count: [Round((costs(4), costs(2)), (costs(2), costs(1)), 1.0)])
+    monkeypatch.setattr(account, "bandwidth", lambda threads: 30.0)
+    monkeypatch.setattr(Others, "share", 0.3)
+    assert account.main() == 1
+    assert "other work took 30% of the cores" in capsys.readouterr().out
+    assert not (tmp_path / "figures").exists()
+
+
+def test_the_time_of_others_is_what_this_process_did_not_take(monkeypatch):
+    """Ten seconds of two cores, fourteen of them busy, ten by this process."""
+    readings = iter([(100.0, 50.0, 5.0), (110.0, 64.0, 15.0)])
+    monkeypatch.setattr(Others, "_now", lambda self=None: next(readings))
+    monkeypatch.setattr("psutil.cpu_count", lambda: 2)
+    assert Others().share == pytest.approx(0.2)
