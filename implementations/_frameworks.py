@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from harness.figures import tell
 from implementations._comparing import snr_db, timed
 
 Call = Callable[[], np.ndarray]
@@ -92,8 +93,17 @@ def mnn(module: nn.Module, inputs: tuple[Tensor, ...], threads: int) -> Call:
 FRAMEWORKS = {"onnxruntime": onnxruntime, "executorch": executorch, "MNN": mnn}
 
 
-def main(program: str, description: str | None, own: tuple[str, ...], block: Callable[[], Block]) -> None:
-    """Each own row and framework in turns with the module itself, each in a process of its own: native code may end it."""
+NOT_HERE = 3
+"""Status of the process of a row or framework that could not be measured, and says why."""
+
+
+def main(
+    program: str, description: str | None, own: tuple[str, ...], block: Callable[[], Block], told: Mapping[str, str] | None = None
+) -> int:
+    """Each own row and framework in turns with the module itself, each in a process of its own: native code may end it.
+
+    told: by row or framework the metric under which the ledger is told its speed-up. Exit code 1 where nothing could be measured.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -101,19 +111,20 @@ def main(program: str, description: str | None, own: tuple[str, ...], block: Cal
     options = parser.parse_args()
     if options.only:
         torch.set_num_threads(options.threads)
-        print(_measured(options.only, block(), options.rounds, options.threads))
-        return
+        return _measured(options.only, block(), options.rounds, options.threads, (told or {}).get(options.only))
+    codes = []
     for name in (*own, *FRAMEWORKS):
         command = [sys.executable, "-m", program, "--only", name, "--rounds", str(options.rounds), "--threads", str(options.threads)]
         done = subprocess.run(command, text=True, capture_output=True, check=False)
+        codes.append(done.returncode)
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        print(
-            done.stdout.strip().splitlines()[-1] if done.returncode == 0 else f"{name}: ended with code {done.returncode}: {last[:200]}",
-            flush=True,
-        )
+        said = done.stdout.strip().splitlines()[-1] if done.returncode in (0, NOT_HERE) else ""
+        print(said or f"{name}: ended with code {done.returncode}: {last[:200]}", flush=True)
+    return 0 if 0 in codes else 1
 
 
-def _measured(name: str, block: Block, rounds: int, threads: int) -> str:
+def _measured(name: str, block: Block, rounds: int, threads: int, metric: str | None) -> int:
+    """Print what was measured, or why nothing could be; exit code 0 or `NOT_HERE`."""
     with torch.no_grad():
         module = block.module.eval()
 
@@ -125,7 +136,12 @@ def _measured(name: str, block: Block, rounds: int, threads: int) -> str:
             made = block.own[name](threads) if name in block.own else FRAMEWORKS[name](module, block.inputs, threads)
             parity = snr_db(plain(), made())
         except Exception as error:
-            return f"{name}: {type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0][:200]}"
+            print(f"{name}: {type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0][:200]}")
+            return NOT_HERE
         seconds, ratios = timed({"reference": plain, name: made}, rounds)
-    spread = f"{statistics.median(ratios):.2f}x the reference [{min(ratios):.2f}, {max(ratios):.2f}]"
-    return f"{name}: {seconds[name] * 1e3:.1f} ms, {spread} at {parity:.0f} dB"
+    ratio, interval = statistics.median(ratios), (min(ratios), max(ratios))
+    spread = f"{ratio:.2f}x the reference [{interval[0]:.2f}, {interval[1]:.2f}]"
+    print(f"{name}: {seconds[name] * 1e3:.1f} ms, {spread} at {parity:.0f} dB")
+    if metric:
+        tell(metric, ratio, "measured", f"{name} on one block beside upstream's arithmetic", interval=interval)
+    return 0

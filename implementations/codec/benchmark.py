@@ -11,7 +11,9 @@ import argparse
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,8 +22,12 @@ from implementations.codec.configuration import FLAVOURS, LATENTS_PER_FRAME, LAT
 from implementations.codec.native import MODULE, Decoder
 from implementations.codec.song import SEGMENT, cut
 
+if TYPE_CHECKING:
+    from implementations.codec.flow import FlowMatching, Velocity
+
 DEPTHS = ((1, 1), (2, 1), (1, 2))
 CHECKED = (2, 2)
+GUIDANCE = 1.25
 Evaluate = Callable[[], np.ndarray]
 
 
@@ -45,28 +51,35 @@ def model_of(measured: Mapping[tuple[int, int], float]) -> Layers:
 
 def evaluations(configuration: Configuration, frames: int, precision: str) -> dict[str, Evaluate]:
     """One guided evaluation each of the reference and of the packed estimator, on the same weights and inputs."""
+    from implementations.codec.model import seeded
+
+    rows = evaluators(seeded(configuration).flow_matching, frames, precision)
+    return {name: under(GUIDANCE) for name, under in rows.items()}
+
+
+def evaluators(matching: FlowMatching, frames: int, precision: str) -> dict[str, Callable[[float], Evaluate]]:
+    """By row what makes, under a guidance, a function of one evaluation: on these weights, on the same inputs."""
     import torch
 
     from implementations.codec import prepacked
-    from implementations.codec.model import seeded
 
-    matching = seeded(configuration).flow_matching
     random = torch.Generator().manual_seed(0)
-    latents = LATENTS_PER_FRAME * frames
-    x, context = (torch.randn(1, count, configuration.out_channels, generator=random) for count in (latents, latents // 7))
-    condition = torch.randn(1, latents, configuration.dim, generator=random)
-    makers = {"reference": matching.velocity, "torch_packed": prepacked.velocity_of(matching, getattr(torch, precision))}
-    found: dict[str, Evaluate] = {}
-    for name, make in makers.items():
+    latents, channels = LATENTS_PER_FRAME * frames, matching.estimator.proj_out.ffn_2.out_features
+    x, context = (torch.randn(1, count, channels, generator=random) for count in (latents, latents // 7))
+    condition = torch.randn(1, latents, matching.cond_feature_emb.out_features, generator=random)
+
+    def under(make: Callable[..., Velocity], guidance: float) -> Evaluate:
         with torch.inference_mode():
-            velocity = make(condition, context, 10, 1.25)
+            velocity = make(condition, context, 10, guidance)
 
         @torch.inference_mode()
-        def evaluate(velocity: Callable[..., torch.Tensor] = velocity) -> np.ndarray:
+        def evaluate() -> np.ndarray:
             return velocity(x, 3).numpy()
 
-        found[name] = evaluate
-    return found
+        return evaluate
+
+    makers = {"reference": matching.velocity, "torch_packed": prepacked.velocity_of(matching, getattr(torch, precision))}
+    return {name: partial(under, make) for name, make in makers.items()}
 
 
 def decodings(precision: str) -> dict[str, Evaluate]:

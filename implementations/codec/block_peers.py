@@ -6,13 +6,16 @@ turns with the reference and with the packed block.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from implementations import _frameworks
-from implementations._frameworks import Call
 from implementations.codec.configuration import Configuration
 from implementations.codec.estimator import Block, rotations
 from implementations.codec.model import seeded
@@ -39,13 +42,13 @@ class Alone(nn.Module):
         return out
 
 
-def packed(alone: Alone, x: Tensor) -> Call:
+def packed(alone: Alone) -> Callable[[Tensor], np.ndarray]:
     """The block of `torch_packed`."""
     block = alone.block
     ready = _block(block, torch.float32)
     by = _modulation(block.scale_shift_table, block.attn_norm.weight, block.mlp_norm.weight, alone.modulation)
     rotation = torch.complex(alone.cos, alone.sin)[:, None]
-    return lambda: ready(x, by, rotation).numpy()
+    return lambda x: ready(x, by, rotation).numpy()
 
 
 def block() -> _frameworks.Block:
@@ -56,8 +59,8 @@ def block() -> _frameworks.Block:
         modulation, _ = estimator.adaln_single(torch.tensor(0.3))
     x = torch.randn(2, LATENTS, estimator.scale_shift_table.shape[1], generator=torch.Generator().manual_seed(0))
     alone = Alone(first, modulation, rotations(LATENTS, estimator.head_dim))
-    return _frameworks.Block(alone, (x,), {"packed": lambda threads: packed(alone, x)})
+    return _frameworks.Block(alone, (x,), {"packed": lambda threads: partial(packed(alone), x)})
 
 
 if __name__ == "__main__":
-    _frameworks.main("implementations.codec.block_peers", __doc__, ("packed",), block)
+    sys.exit(_frameworks.main("implementations.codec.block_peers", __doc__, ("packed",), block))

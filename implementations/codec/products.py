@@ -45,6 +45,13 @@ def products(configuration: Configuration, latents: int, *, guided: bool = True)
     return [*found, Product(rows, Projection.KERNEL * 2 * width, channels), Product(rows, channels, channels)]
 
 
+def operations(configuration: Configuration, latents: int, *, guided: bool = True) -> float:
+    """Of an evaluation: its products, and what attention does with all pairs of latents."""
+    widths = configuration.width * (configuration.num_layers + 2 * configuration.num_layers_2)
+    attention = 4.0 * (2 if guided else 1) * latents**2 * widths
+    return sum(product.times * product.operations for product in products(configuration, latents, guided=guided)) + attention
+
+
 def _hidden(width: int) -> int:
     import torch
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -69,6 +70,30 @@ def weight_bytes(model: str) -> tuple[float, float]:
         sum(tensor.numel() for tensor in part.parameters()) for part in (made.flow_matching.estimator, made.scalar_model.decoder)
     )
     return float(FLOAT32 * estimator), float(FLOAT32 * decoder)
+
+
+@lru_cache(maxsize=16)
+def parameters(model: str) -> Mapping[str, int]:
+    """Numbers in the weights of both parts, codebooks and weight norms included; of the scalar model its decoding half alone is here."""
+    from implementations.codec.model import on_meta
+
+    made = on_meta(FLAVOURS[model])
+    parts = {"flow matching": made.flow_matching, "scalar model": made.scalar_model}
+    return {name: sum(tensor.numel() for tensor in part.state_dict().values()) for name, part in parts.items()}
+
+
+@lru_cache(maxsize=16)
+def activations(model: str) -> Mapping[str, int]:
+    """Kinds of activation in the decoder and how many there are of each: every module without parts that is no convolution."""
+    from torch import nn
+
+    from implementations.codec.decoder import fold
+    from implementations.codec.model import on_meta
+
+    scalar = on_meta(FLAVOURS[model]).scalar_model
+    fold(scalar)
+    leaves = [module for module in scalar.modules() if not list(module.children())]
+    return Counter(type(module).__name__ for module in leaves if not isinstance(module, nn.Conv1d | nn.ConvTranspose1d))
 
 
 def flow_work(model: str, songs: int, latents: int, steps: int, guided: bool) -> Work:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
+from harness.figures import tell
 from implementations.generator import native, speculative
 from implementations.generator.checkpoints import weights_of
 from implementations.generator.engine import Engine
@@ -25,6 +27,7 @@ from implementations.generator.text import prompt_of
 
 ERRORS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
 AHEAD = 3
+TRAINED = "trained draft"
 
 
 def engine(name: str) -> Engine:
@@ -44,24 +47,44 @@ def drafts(song: np.ndarray, trained: ModelDraft) -> Mapping[str, Draft]:
     """All that are measured, for one song."""
     vocabulary = FLAVOURS["small"].vocabulary
     dials = {f"dial, {error:.0%} wrong": Dial(song, error, vocabulary) for error in ERRORS}
-    return {"trained draft": trained, "section copy": SectionCopy(), **dials}
+    return {TRAINED: trained, "section copy": SectionCopy(), **dials}
 
 
-def measure(songs: int, frames: int) -> dict[str, tuple[Tally, float]]:
-    """By draft: what was right, and plain over speculative time. Every song is compared with plain decoding; ValueError if one differs."""
+@dataclass
+class Measured:
+    """Of one draft: what was right, and seconds of each song without and with it."""
+
+    tally: Tally = field(default_factory=Tally)
+    plain: list[float] = field(default_factory=list)
+    drafted: list[float] = field(default_factory=list)
+
+    @property
+    def speedup(self) -> float:
+        """Plain over speculative time of all songs."""
+        return sum(self.plain) / sum(self.drafted)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The least and the greatest of a song."""
+        ratios = [plain / drafted for plain, drafted in zip(self.plain, self.drafted, strict=True)]
+        return min(ratios), max(ratios)
+
+
+def measure(songs: int, frames: int) -> dict[str, Measured]:
+    """By draft. Every song is compared with plain decoding; ValueError if one differs."""
     model, trained = engine("small"), ModelDraft(engine("draft"))
-    tallies, seconds, plain = dict[str, Tally](), dict[str, float](), 0.0
+    measured = dict[str, Measured]()
     for number in range(songs):
         request = held_out(number, frames)
-        expected, taken = _timed(generate(model, request))
-        plain += taken
+        expected, plain = _timed(generate(model, request))
         for name, draft in drafts(np.stack(expected), trained).items():
-            tally = tallies.setdefault(name, Tally())
-            found, taken = _timed(speculative.generate(model, request, draft, ahead=AHEAD, tally=tally))
-            seconds[name] = seconds.get(name, 0.0) + taken
+            one = measured.setdefault(name, Measured())
+            found, drafted = _timed(speculative.generate(model, request, draft, ahead=AHEAD, tally=one.tally))
+            one.plain.append(plain)
+            one.drafted.append(drafted)
             if not np.array_equal(found, expected):
                 raise ValueError(f"{name}: song {number} differs from plain decoding")
-    return {name: (tally, plain / seconds[name]) for name, tally in tallies.items()}
+    return measured
 
 
 def _timed(frames: Iterator[Frame]) -> tuple[list[np.ndarray], float]:
@@ -75,12 +98,15 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=80)
     options = parser.parse_args()
     whole = FLAVOURS["3B+300M"]
-    for name, (tally, faster) in measure(options.songs, options.frames).items():
-        right = tally.acceptance
+    measured = measure(options.songs, options.frames)
+    for name, one in measured.items():
+        tally, right = one.tally, one.tally.acceptance
         computed = speculative_speedup(right, ahead=AHEAD, draft=0.0, flavour=whole)
         per_pass = tally.frames / (tally.passes + options.songs)
-        here = f"codes right {right:6.1%}, frames a pass {per_pass:4.2f}, here {faster:4.2f}x"
+        here = f"codes right {right:6.1%}, frames a pass {per_pass:4.2f}, here {one.speedup:4.2f}x"
         print(f"{name:18} {here}, 3B by bytes, free draft {computed:4.2f}x")
+    of = f"the small model with its trained draft, {AHEAD} frames ahead"
+    tell("speedup_speculative", measured[TRAINED].speedup, "measured", of, interval=measured[TRAINED].spread)
 
 
 if __name__ == "__main__":

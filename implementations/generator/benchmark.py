@@ -41,7 +41,7 @@ ROWS: Mapping[str, Callable[[Flavour], Model]] = {
 }
 
 
-class _Running:
+class Running:
     """A model in the middle of a song: one frame at a time, timed in two parts."""
 
     def __init__(self, model: Model, request: Request) -> None:
@@ -72,7 +72,7 @@ def measure(models: Mapping[str, Model], frames: int) -> dict[str, Split]:
     for name, model in models.items():
         inputs = GENERATOR.case(model.flavour.name).make(0)
         codes = np.resize(inputs["forced"], (frames, 8))
-        running[name] = _Running(model, request_of({**inputs, "frames": frames, "forced": codes})[1])
+        running[name] = Running(model, request_of({**inputs, "frames": frames, "forced": codes})[1])
     for _ in range(frames):
         for one in running.values():
             one.step()

@@ -6,6 +6,7 @@ float32; whatever is installed takes turns with upstream's arithmetic and with t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -89,5 +90,7 @@ def block() -> _frameworks.Block:
     return _frameworks.Block(Decoding(layer, POSITIONS), inputs, rows)
 
 
+OWN = ("torch_prepacked", "native, float32 weights", "native")
+
 if __name__ == "__main__":
-    _frameworks.main("implementations.generator.block_peers", __doc__, ("torch_prepacked", "native, float32 weights", "native"), block)
+    sys.exit(_frameworks.main("implementations.generator.block_peers", __doc__, OWN, block, {"MNN": "speedup_framework"}))

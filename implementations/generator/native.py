@@ -54,7 +54,11 @@ def lay_out(weight: Tensor) -> Laid:
 
 def hold(weight: Tensor, *, threads: int | None = None, level: str = "auto") -> Product:
     """The product by a float32, bfloat16 or float16 weight (outputs, inputs). threads: torch's by default."""
-    laid, dtype = lay_out(weight.contiguous()), weight.dtype
+    return product_by(lay_out(weight.contiguous()), weight.dtype, threads=threads, level=level)
+
+
+def product_by(laid: Laid, dtype: torch.dtype, *, threads: int | None = None, level: str = "auto") -> Product:
+    """The same by a matrix of this dtype that is laid out already, which several products may share."""
     return _product_of(laid, None, lambda: laid.plain().view(dtype).float(), threads, level)
 
 

@@ -13,7 +13,7 @@ from implementations.codec import component
 from implementations.codec.component import DECODER, FLOW, SONG, flow_inputs, song_inputs
 from implementations.codec.configuration import FLAVOURS
 from implementations.codec.contract import check_decoder, check_flow, check_solver, check_song
-from implementations.codec.work import decoding, evaluation, rtf_floor, weight_bytes
+from implementations.codec.work import activations, decoding, evaluation, parameters, rtf_floor, weight_bytes
 
 PROFILES = ("any", "x86-64-avx2", "x86-64-avx512", "arm64-neon", "apple-silicon")
 CHECKS = {"codec_flow": check_flow, "codec_decoder": check_decoder, "codec": check_song}
@@ -109,6 +109,19 @@ def test_published_figures():
     assert evaluation("published", 2, 744).total * 10 / (320 / 12.5) == pytest.approx(1.73e12, rel=0.02)
     assert decoding("published", 25) == pytest.approx(0.115e12, rel=0.03)
     assert weight_bytes("published")[0] == 4 * 1_486_920_192
+
+
+def test_parameters_are_those_of_the_parts_that_are_computed_with():
+    """Both parts hold more than the estimator and the folded decoder: codebooks, the condition's layers, the weight norm's lengths."""
+    estimator, decoder = (size / 4 for size in weight_bytes("published"))
+    found = parameters("published")
+    assert found["flow matching"] - estimator == 8 * 8192 * 32 + 33 * 512 + 513 * 512
+    assert 0 < found["scalar model"] - decoder < 0.001 * decoder
+
+
+def test_the_decoder_has_no_snake():
+    """One PReLU behind each convolution of the residual units, and one of the post-processor."""
+    assert activations("published") == {"PReLU": 5 * 5 * 2 + 1}
 
 
 def test_floors_follow_from_bytes_or_operations():

@@ -1,12 +1,26 @@
 """Floors and memory that follow from counts; verdicts that follow from floors; time of all layers from the time of a few."""
 
+import math
+
 import pytest
 
 from harness.stats import Interval
 from harness.targets import Target
 from harness.verdict import answer_target
 from implementations.generator.flavours import FLAVOURS
-from implementations.generator.limits import Split, floor_rtf, frame_bytes, memory_bytes, speculative_speedup
+from implementations.generator.limits import (
+    PLAIN,
+    Split,
+    amdahl,
+    board_floors,
+    board_teraflops,
+    codec_bytes,
+    counted_sizes,
+    floor_rtf,
+    frame_bytes,
+    memory_bytes,
+    speculative_speedup,
+)
 
 WHOLE = FLAVOURS["3B+300M"]
 
@@ -60,3 +74,35 @@ def test_speed_is_a_function_of_acceptance():
     assert speed[0.98] > 2.5
     assert speed[0.95] < 4, "the document's 4x needs more than 95 % of single codes right"
     assert speculative_speedup(0.9, ahead=3, draft=0.1, flavour=WHOLE) < speed[0.9]
+
+
+def test_the_documents_board_is_beyond_the_floor_with_the_best_of_drafts_too():
+    floors = board_floors()
+    assert floors[PLAIN] == pytest.approx(floor_rtf(WHOLE, 51))
+    assert board_teraflops(4) == pytest.approx(8 * 2 * 4 * 2 * 3.0e9 / 1e12)
+    assert floors["codec, float32"] == pytest.approx(2 * floors["codec, float16"])
+    drafted = next(floor for name, floor in floors.items() if "drafts" in name)
+    assert drafted < 1.5 < min(floor for name, floor in floors.items() if "drafts" not in name)
+
+
+def test_amdahl():
+    assert amdahl(0.0, math.inf) == 1.0
+    assert amdahl(0.5, math.inf) == 2.0
+    assert amdahl(0.6, 4.0) == pytest.approx(1 / 0.55), "by the document's own shares, 4 times on the LM is no more than this"
+    assert amdahl(1.0, 4.0) == 4.0
+
+
+def test_exact_rows_keep_wider_caches():
+    positions = 200 + 2250
+    wider = memory_bytes(WHOLE, kept=4) - memory_bytes(WHOLE)
+    assert wider == pytest.approx(2 * 2 * positions * WHOLE.backbone.position_values, rel=1e-3)
+
+
+def test_the_program_tells_what_the_ledger_asks_of_it(told_by):
+    """Its own figures are the document's verdicts: memory of both models at once, the codec's sizes, no Snake."""
+    told = told_by("implementations.generator.limits")
+    assert told["rtf_floor"].limit
+    assert told["rtf_floor"].value == pytest.approx(2.66, abs=0.01)
+    assert told["counted_peak_bytes"].value == memory_bytes(WHOLE, kept=4) + codec_bytes()
+    assert told["component_size_error"].value == pytest.approx(1 - 500e6 / counted_sizes()["flow matching"])
+    assert (told["speedup_snake"].value, told["speedup_snake"].limit) == (1.0, True)

@@ -100,6 +100,12 @@ def test_nats_are_those_of_the_models_own_logits(model):
     assert nats(model, states_of(model, request.prompt, codes), codes) == pytest.approx(float(expected), abs=1e-4)
 
 
+def test_the_program_tells_what_the_ledger_asks_of_it(told_by):
+    told = told_by("implementations.generator.heads", "--songs", "2", "--frames", "10", "--trained", "4", "--steps", "5")
+    figure = told["codes_right_ahead"]
+    assert 0 <= figure.low <= figure.value <= figure.high < 0.97
+
+
 @pytest.mark.long
 def test_heads_of_the_trained_model_know_the_chord_and_not_the_melody():
     """First codes are foretold, the second is a melody which the model itself does not know, and the others follow from it."""

@@ -57,3 +57,10 @@ def test_schemes_that_cannot_be_are_refused():
     for change in ({"acceptance": 1.1}, {"ahead": 0}, {"draft": -1.0}, {"decay": 0.0}):
         with pytest.raises(ValueError, match="expected acceptance 0 to 1"):
             replace(SCHEME, **change)
+
+
+def test_the_program_tells_the_best_of_its_table(told_by, capsys):
+    told = told_by("implementations.generator.prespeculation", "--rounds", "300")
+    ratios = [float(line.split()[-1].rstrip("x")) for line in capsys.readouterr().out.splitlines()[1:]]
+    assert told["speedup_prespeculation"].how == "simulated"
+    assert told["speedup_prespeculation"].value == pytest.approx(max(ratios), abs=0.005)

@@ -1,0 +1,210 @@
+"""Where the time of a whole song goes, as the source document accounts for it: `python -m implementations.generator.account`.
+
+What a few layers take is measured (`costs`). Everything printed here is **modelled** from it for all layers: a song is cut as the codec
+cuts it, and generator, flow and decoder take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from harness.figures import tell
+from implementations._cpus import usable_cpus
+from implementations.codec.configuration import FLAVOURS as CODECS
+from implementations.codec.configuration import LATENTS_PER_FRAME
+from implementations.codec.products import operations
+from implementations.codec.song import SEGMENT, cut, seconds_of
+from implementations.codec.work import weight_bytes
+from implementations.generator.benchmark import bandwidth
+from implementations.generator.costs import Costs, Others, Round, measure
+from implementations.generator.limits import CODEC, WHOLE, amdahl, speculative_speedup
+from implementations.generator.pipeline import SHORT_SEGMENT
+
+BACKBONE = WHOLE.backbone.layers
+STEPS, BASELINE_STEPS = 10, 20
+
+STATED_SHARES = {"LM": 0.60, "flow matching": 0.25, "CFG overhead": 0.15}
+STATED_SPECULATION = 4.0
+MOST_BUSY = 0.1
+"""Share of the cores' time that others may take."""
+
+ACCEPTANCE, AHEAD = 0.71, 3
+"""Codes that the trained draft has right (`acceptance`, docs/generator.md), and frames drafted."""
+
+Pair = Literal["none", "in turn", "batched"]
+"""The second row of guidance: left out, computed after the first one, computed along with it."""
+
+
+@dataclass(frozen=True)
+class Second:
+    """Seconds of work in a second of a song."""
+
+    lm: float
+    flow: float
+    decoder: float
+
+    @property
+    def rtf(self) -> float:
+        return self.lm + self.flow + self.decoder
+
+
+def second_of(costs: Costs, steps: int, pair: Pair) -> Second:
+    """What a second of a long song takes at so many steps of the flow; what segments share is computed twice."""
+    row, times = (1, 1) if pair == "batched" else (0, 2 if pair == "in turn" else 1)
+    segments = cut(SHORT_SEGMENT, SHORT_SEGMENT)
+    flow = steps * times * costs.evaluation[row] / seconds_of(segments.hop)
+    return Second(times * costs.frame[row].rtf(BACKBONE), flow, costs.decoder * segments.length / segments.hop)
+
+
+def shares_of(costs: Costs) -> dict[str, float]:
+    """Of the time at the document's 20 steps: the parts without guidance, and what its second row adds to both of them."""
+    without, whole = (second_of(costs, BASELINE_STEPS, pair) for pair in ("none", "batched"))
+    overhead = whole.lm + whole.flow - without.lm - without.flow
+    seconds = {"LM": without.lm, "flow matching": without.flow, "CFG overhead": overhead, "decoder": whole.decoder}
+    return {name: value / whole.rtf for name, value in seconds.items()}
+
+
+def share_error(shares: Mapping[str, float]) -> float:
+    """The largest difference from a share that the document states."""
+    return max(abs(shares[name] - stated) for name, stated in STATED_SHARES.items())
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the document's table. rtf: with drafts as they were measured. assumed: with its 4 times. stated: its gain and RTF."""
+
+    name: str
+    rtf: float
+    assumed: float
+    stated: str
+
+
+def table_of(upstream: Costs, native_one: Costs, native_all: Costs) -> list[Row]:
+    """The document's cumulative table. upstream, native_one: on one core. Drafts cost nothing here, which is the best they can do."""
+    gain = speculative_speedup(ACCEPTANCE, ahead=AHEAD, draft=0.0, flavour=WHOLE)
+
+    def row(name: str, second: Second, stated: str, *, speculative: bool = True) -> Row:
+        saved = [amdahl(second.lm / second.rtf, factor) if speculative else 1.0 for factor in (gain, STATED_SPECULATION)]
+        return Row(name, second.rtf / saved[0], second.rtf / saved[1], stated)
+
+    return [
+        row("baseline", second_of(upstream, BASELINE_STEPS, "in turn"), "5.0-10.0", speculative=False),
+        row("+ 10 steps", second_of(upstream, STEPS, "in turn"), "1.5-2.0x, 3.0-5.0", speculative=False),
+        row("+ CFG pair batched", second_of(upstream, STEPS, "batched"), "1.2x, 2.5-4.0", speculative=False),
+        row("+ speculation", second_of(upstream, STEPS, "batched"), "3.0-4.0x, 0.8-1.5"),
+        row("+ vector kernels", second_of(native_one, STEPS, "batched"), "1.5-2.0x, 0.5-1.0"),
+        row("+ several cores", second_of(native_all, STEPS, "batched"), "1.3-1.5x, 0.4-0.7"),
+    ]
+
+
+def evaluation_seconds(costs: Costs, segment: int, weights: float) -> float:
+    """A guided evaluation of a segment of so many frames, by its operations; at least `weights`, seconds in which its weights are read."""
+    each = [operations(CODECS[CODEC], LATENTS_PER_FRAME * frames) for frames in (segment, SHORT_SEGMENT)]
+    return max(weights, costs.evaluation[1] * each[0] / each[1])
+
+
+def first_audio(costs: Costs, segment: int, text: float, weights: float) -> float:
+    """Seconds to the first sound: the text is read, the frames of a segment and one more are written (which shows that another segment
+    follows), then the segment is solved and decoded. text: seconds of the first."""
+    frame = costs.frame[1]
+    frames = (segment + 1) * frame.at(BACKBONE) - (frame.at(BACKBONE) - frame.rest)  # what foretells the first one comes from the text
+    return text + frames + STEPS * evaluation_seconds(costs, segment, weights) + costs.decoder * seconds_of(segment)
+
+
+def shortest_segment(costs: Costs, weights: float) -> int:
+    """Frames below which a shorter segment saves nothing: its evaluations take the time in which their weights are read."""
+    return next(frames for frames in range(1, SEGMENT + 1) if evaluation_seconds(costs, frames, 0.0) >= weights or frames == SEGMENT)
+
+
+class Spread(NamedTuple):
+    """The median over rounds, and the interval in which the middle eight tenths of them lie."""
+
+    value: float
+    interval: tuple[float, float]
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} [{self.interval[0]:.2f}, {self.interval[1]:.2f}]"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """What a told figure needs of one value per round."""
+    low, value, high = np.quantile(values, (0.1, 0.5, 0.9)).tolist()
+    return Spread(value, (low, high))
+
+
+Figures = dict[str, tuple[Spread, str]]
+"""By metric: a figure for the ledger, and what it is of."""
+
+
+def report(rounds: Sequence[Round], weights: float) -> Figures:
+    """Print what the rounds mean for a whole song. weights: seconds in which the estimator's are read."""
+    shares = _report_shares([shares_of(one.upstream[1]) for one in rounds], [shares_of(one.native[1]) for one in rounds])
+    for steps in (BASELINE_STEPS, STEPS):
+        found = spread([second_of(one.upstream[1], steps, "batched").rtf for one in rounds])
+        print(f"modelled, RTF as upstream runs it, pair batched, all cores, {steps} steps: {found}")
+    table = _report_table([table_of(one.upstream[0], one.native[0], one.native[1]) for one in rounds])
+    return {**shares, **table, **_report_first_audio(rounds, weights)}
+
+
+def _report_shares(upstream: Sequence[dict[str, float]], own: Sequence[dict[str, float]]) -> Figures:
+    print(f"modelled, shares of the time at {BASELINE_STEPS} steps, all cores: upstream's arithmetic, own kernels, the document")
+    for name in upstream[0]:
+        both = (f"{statistics.median(one[name] for one in shares):.0%}" for shares in (upstream, own))
+        print(f"  {name}: {', '.join(both)}, {STATED_SHARES.get(name, 0):.0%}")
+    error = spread([share_error(one) for one in upstream])
+    print(f"  largest difference of a share of upstream's arithmetic: {error}")
+    return {"time_share_error": (error, "the share of a whole song's time that differs most")}
+
+
+def _report_table(tables: Sequence[Sequence[Row]]) -> Figures:
+    print(f"modelled, RTF with drafts right {ACCEPTANCE:.0%} and free (in brackets: {STATED_SPECULATION:g} times), gain; the document's:")
+    before = None
+    for lines in zip(*tables, strict=True):
+        found, assumed = (statistics.median(getattr(line, which) for line in lines) for which in ("rtf", "assumed"))
+        gain = "" if before is None else f", {before / found:.2f}x{'' if found < before else ', no gain here'}"
+        print(f"  {lines[0].name}: {found:.2f} ({assumed:.2f}){gain}; {lines[0].stated}")
+        before = found
+    last = spread([lines[-1].rtf for lines in tables])
+    print(f"  all of it: {last}")
+    return {"modelled_rtf": (last, "the last row of the cumulative table, on this machine")}
+
+
+def _report_first_audio(rounds: Sequence[Round], weights: float) -> Figures:
+    costs = [one.native[1] for one in rounds]
+    shortest = round(statistics.median(shortest_segment(one, weights) for one in costs))
+    text = statistics.median(one.text for one in rounds)
+    print(f"modelled, seconds to the first sound, own kernels, all cores; the text takes {text:.1f}:")
+    whens = {}
+    for name, segment in {"upstream's, and the pipeline's of a checkpoint": SEGMENT, "short": SHORT_SEGMENT, "shortest": shortest}.items():
+        whens[segment] = spread([first_audio(one.native[1], segment, one.text, weights) for one in rounds])
+        print(f"  segments of {segment} frames ({name}): {whens[segment]}")
+    return {"modelled_first_audio_seconds": (whens[SEGMENT], f"the pipeline with published weights, segments of {SEGMENT} frames")}
+
+
+def main() -> int:
+    """Exit code 0, or 1 where other work took too much of the cores: what was modelled is then printed, and told to nobody."""
+    parser = argparse.ArgumentParser(prog="python -m implementations.generator.account", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    others = Others()
+    memory = bandwidth(usable_cpus())
+    rounds = measure(options.rounds)
+    busy = others.share
+    figures = report(rounds, weight_bytes(CODEC)[0] / memory / 1e9)
+    if busy > MOST_BUSY:
+        print(f"other work took {busy:.0%} of the cores, which spoils these times: nothing is told; again on a quiet machine")
+        return 1
+    for metric, (found, of) in figures.items():
+        tell(metric, found.value, "modelled", of, interval=found.interval)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
