@@ -83,8 +83,9 @@ def plan_lines(plan: Plan) -> list[str]:
     for component in dict.fromkeys(item.component for item in plan.planned):
         mine = [item for item in plan.planned if item.component == component]
         rows, cases = dict.fromkeys(item.row for item in mine), dict.fromkeys(item.case for item in mine)
-        launches = max(item.launches for item in mine)
-        lines.append(text.clean(f"{component}: {', '.join(rows)}; on {', '.join(cases)}; {launches} launches each"))
+        most = max(item.launches for item in mine)
+        launches = "1 launch" if most == 1 else f"{most} launches"
+        lines.append(text.clean(f"{component}: {', '.join(rows)}; on {', '.join(cases)}; {launches} each"))
     lines += _by_reason("unavailable", plan.unavailable)
     return lines + _by_reason("left out", plan.left_out)
 
@@ -164,6 +165,7 @@ def next_steps(verdicts: Verdicts) -> list[str]:
     answers = [(row, answer) for row in verdicts.rows for answer in row.judged]
     steps = []
     again = "`harness gate`" if any(a.question == "regression" for _, a in answers) else "`harness run`"
+    again = "`harness run --record`" if any("has no results of it" in a.message for _, a in answers) else again
     if exit_code(verdicts) == 5:
         more = " with a longer --budget" if any("the budget ended" in problem.message for problem in verdicts.problems) else ""
         steps.append(f"less than planned was measured, so this is not a pass: run {again} again{more}")
@@ -181,9 +183,11 @@ def next_steps(verdicts: Verdicts) -> list[str]:
         steps.append(f"the machine was busy and times on it say little: stop other work and run {again} again")
     elif any("the bound lies inside the interval" in a.message for _, a in answers):
         steps.append("a bound lies inside its interval, so it is not decided: `harness run --launches 6` narrows it, a quiet machine too")
-    shares = [row.metrics["limit_share"] for row in verdicts.rows if row.planned.role == "optimized" and "limit_share" in row.metrics]
+    timed = [row for row in verdicts.rows if row.planned.role == "optimized" and isinstance(row.metrics.get("seconds_per_call"), Interval)]
+    shares = [row.metrics["limit_share"] for row in timed if "limit_share" in row.metrics]
     if shares and all(isinstance(share, Absent) and "machine --limits" in share.reason for share in shares):
-        steps.append("this machine's ceilings are unknown: `harness machine --limits` measures them once, then each row shows its share")
+        quiet = "`harness machine --limits` measures them once, while nothing else runs, then each row shows its share"
+        steps.append(f"this machine's ceilings are unknown: {quiet}")
     if not steps and exit_code(verdicts) == 0:
         steps.append("keep this as history with `harness run --record` on a clean commit, and draw it with `harness publish`")
     return steps
