@@ -149,15 +149,17 @@ def told(row: Row, answer: Answer) -> tuple[str, str]:
     message, _, given = answer.message.partition("reproduce: ")
     said = "; ".join([message.rstrip("; "), *answer.notes])
     failed = answer.question in ("run", "parity") and answer.state == "fail"
-    return text.sentence(said), text.sentence(given or (reproduce(row.planned) if failed else ""))
+    again = reproduce(row.planned, timed=answer.message.startswith("untrusted")) if failed else ""
+    return text.sentence(said), text.sentence(given or again)
 
 
-def reproduce(item: Planned) -> str:
-    """The command that shows a failure of the row again."""
+def reproduce(item: Planned, *, timed: bool = False) -> str:
+    """The command that shows a failure of the row again. timed: only where calls are timed does it show (what is not trusted)."""
     case = "--input FILE" if item.case.startswith("input-") else f"--case {shlex.quote(item.case)}"
     settings = {name: value for name, value in item.settings.items() if name not in item.variant}
     given = "".join(f" --{name.replace('_', '-')} {_written(value)}" for name, value in sorted(settings.items()))
-    return f"harness run {shlex.quote(f'{item.component}.{item.implementation}')} --only parity {case}{given}"
+    only = "" if timed else " --only parity"
+    return f"harness run {shlex.quote(f'{item.component}.{item.implementation}')}{only} {case}{given}"
 
 
 def next_steps(verdicts: Verdicts) -> list[str]:
