@@ -84,15 +84,16 @@ def _grid(widths: Sequence[int], gap: int) -> Table:
 
 
 def _widths(lines: Iterable[Line], console: int, gap: int) -> list[int]:
+    """As wide as its cells, so long as all fit; else long cells fold, and where that is not enough, all that may."""
     found = [max(map(cell_len, name)) for name in view.COLUMNS]
     for line in lines:
         found = [max(width, *map(cell_len, cell)) for width, cell in zip(found, line.cells, strict=True)]
-    found = [min(width, widest) for width, widest in zip(found, _WIDEST, strict=True)]
     excess = sum(found) + gap * len(found) - console
-    for column in _GIVES_WAY:
-        less = min(max(excess, 0), max(found[column] - _NARROWEST[column], 0))
-        found[column] -= less
-        excess -= less
+    for least in (_WIDEST, _NARROWEST):
+        for column in _GIVES_WAY:
+            less = min(max(excess, 0), max(found[column] - least[column], 0))
+            found[column] -= less
+            excess -= less
     return found
 
 
