@@ -167,10 +167,12 @@ def next_steps(verdicts: Verdicts) -> list[str]:
     answers = [(row, answer) for row in verdicts.rows for answer in row.judged]
     steps = []
     again = "`harness gate`" if any(a.question == "regression" for _, a in answers) else "`harness run`"
-    again = "`harness run --record`" if any("has no results of it" in a.message for _, a in answers) else again
+    said = [problem.message for problem in verdicts.problems] + [answer.message for _, answer in answers]
+    again = "`harness run --record`" if any("run --record" in one or "has no results of it" in one for one in said) else again
     if exit_code(verdicts) == 5:
         more = " with a longer --budget" if any("the budget ended" in problem.message for problem in verdicts.problems) else ""
-        steps.append(f"less than planned was measured, so this is not a pass: run {again} again{more}")
+        how = again if "--record" in again else f"{again} again"
+        steps.append(f"less than planned was measured, so this is not a pass: run {how}{more}")
     wrong = [told(row, a)[1] for row, a in answers if a.question == "parity" and a.state == "fail"]
     if wrong:
         steps.append(f"a result is wrong, so its times are withheld: see it again with `{wrong[0]}`")
