@@ -105,7 +105,7 @@ def _measure(options: argparse.Namespace, context: Context, plan: Plan, screen: 
     terminal.render_plan(plan, screen)
     records, interrupted = _measured(options, context, plan, recorded)
     verdicts = context.judge(plan, records, targets)
-    terminal.render(verdicts, screen, plan=False)
+    terminal.render(verdicts, screen, plan=False, recorded=results is not None)
     code = conclude(options, verdicts, context, records) or (INCOMPLETE if interrupted else 0)
     trouble = not_kept(context.store, len(records))
     if results is not None and not trouble:

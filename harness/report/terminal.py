@@ -26,8 +26,8 @@ _GIVES_WAY = (0, 6, 1, 2)
 """Columns that fold when the terminal is narrow, in this order: names first, figures never."""
 
 
-def render(verdicts: Verdicts, console: Console, *, plan: bool = True) -> None:
-    """Print the verdicts; `plan=False` where the plan was printed before the run."""
+def render(verdicts: Verdicts, console: Console, *, plan: bool = True, recorded: bool = False) -> None:
+    """Print the verdicts; `plan=False` where the plan was printed before the run. recorded: the history was asked for."""
     if plan and verdicts.plan:
         render_plan(verdicts.plan, console)
     groups = view.groups(verdicts)
@@ -36,7 +36,7 @@ def render(verdicts: Verdicts, console: Console, *, plan: bool = True) -> None:
         (_table if console.width >= TABLE_WIDTH else _paragraphs)(groups, console)
     render_notes(view.notes(verdicts), console)
     console.print()
-    for step in view.next_steps(verdicts):
+    for step in view.next_steps(verdicts, recorded=recorded):
         console.print(Text(f"next: {step}"))
     style = {0: "bold green", 3: "bold yellow", 4: "bold magenta"}.get(exit_code(verdicts), "bold red")
     console.print()

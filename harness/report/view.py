@@ -162,8 +162,8 @@ def reproduce(item: Planned, *, timed: bool = False) -> str:
     return f"harness run {shlex.quote(f'{item.component}.{item.implementation}')}{only} {case}{given}"
 
 
-def next_steps(verdicts: Verdicts) -> list[str]:
-    """What to do next: each says what happened, why it matters and the command."""
+def next_steps(verdicts: Verdicts, *, recorded: bool = False) -> list[str]:
+    """What to do next: each says what happened, why it matters and the command. recorded: it is written into the history anyway."""
     answers = [(row, answer) for row in verdicts.rows for answer in row.judged]
     steps = []
     again = "`harness gate`" if any(a.question == "regression" for _, a in answers) else "`harness run`"
@@ -193,7 +193,8 @@ def next_steps(verdicts: Verdicts) -> list[str]:
         quiet = "`harness machine --limits` measures them once, while nothing else runs, then each row shows its share"
         steps.append(f"this machine's ceilings are unknown: {quiet}")
     if not steps and exit_code(verdicts) == 0:
-        steps.append("keep this as history with `harness run --record` on a clean commit, and draw it with `harness publish`")
+        keep = "keep this as history with `harness run --record` on a clean commit, and draw it with `harness publish`"
+        steps.append("draw the history with `harness publish`" if recorded else keep)
     return steps
 
 
