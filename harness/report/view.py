@@ -187,6 +187,8 @@ def next_steps(verdicts: Verdicts, *, recorded: bool = False) -> list[str]:
         steps.append(f"the machine was busy and times on it say little: stop other work and run {again} again")
     elif any("the bound lies inside the interval" in a.message for _, a in answers):
         steps.append("a bound lies inside its interval, so it is not decided: `harness run --launches 6` narrows it, a quiet machine too")
+    elif any(a.question == "regression" and a.state == "inconclusive" for _, a in answers):
+        steps.append(f"it is not decided whether it became worse: run {again} again on a quieter machine, or with a longer --budget")
     timed = [row for row in verdicts.rows if row.planned.role == "optimized" and isinstance(row.metrics.get("seconds_per_call"), Interval)]
     shares = [row.metrics["limit_share"] for row in timed if "limit_share" in row.metrics]
     if shares and all(isinstance(share, Absent) and "machine --limits" in share.reason for share in shares):
