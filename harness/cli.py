@@ -7,6 +7,7 @@ configuration, 3 inconclusive, 4 invalid, 5 nothing, or less than planned, was m
 from __future__ import annotations
 
 import argparse
+import difflib
 import io
 import os
 import sys
@@ -25,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given:
         sys.stderr.write(f"{parser().format_help()}harness: error: expected a command, found none\n")
         return USAGE
-    options = parser().parse_args(given)
+    options, beyond = parser().parse_known_args(given)
+    if beyond:
+        options.own.error(_unknown(beyond, options.own))
     options.arguments = given
     command: Command = options.command
     try:
@@ -41,6 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _say(refusal(error), USAGE)
     _flush()
     return code
+
+
+def _unknown(arguments: Sequence[str], own: argparse.ArgumentParser) -> str:
+    """What to say of arguments that the command does not take."""
+    known = list(own._option_string_actions)
+    given = (argument.partition("=")[0] for argument in arguments if argument.startswith("-"))
+    close = dict.fromkeys(one for name in given for one in difflib.get_close_matches(name, known, n=1, cutoff=0.65))
+    meant = f"did you mean {' or '.join(close)}? " if close else ""
+    return f"unrecognized arguments: {' '.join(arguments)}; {meant}`{own.prog} --help` lists what there is"
 
 
 def _open_streams() -> None:
@@ -167,7 +179,7 @@ def _add(
 ) -> argparse.ArgumentParser:
     """A command. usage: what it takes, where all its options would be a wall of them."""
     one = under.add_parser(name, help=text, description=text, usage=usage and f"%(prog)s {usage}", allow_abbrev=False)
-    one.set_defaults(command=command)
+    one.set_defaults(command=command, own=one)
     return one
 
 

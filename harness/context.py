@@ -63,7 +63,7 @@ class Context:
         return tuple(found)
 
     def judge(
-        self, plan: Plan | None, records: Sequence[Record], targets: Iterable[Target], *, rejudge: bool = False, stored: bool = False
+        self, plan: Plan | None, records: Sequence[Record], targets: Iterable[Target] | None, *, rejudge: bool = False, stored: bool = False
     ) -> Verdicts:
         """The verdicts of a session under this machine's profile. stored: it was measured earlier, maybe by other code."""
         installed = installed_of(self.registry) if stored else None

@@ -92,7 +92,7 @@ class Installed:
                 names = differing.setdefault((_named(record.build), _named(code.build)), {})
                 names[f"{record.component}.{record.implementation}"] = None
         return [
-            f"measured was {then}, installed is {now}: what was measured is judged, not what is installed ({_few(names)})"
+            f"measured was {then}, installed is {now}: what was measured is judged, not what is installed ({few(names)})"
             for (then, now), names in differing.items()
         ]
 
@@ -111,7 +111,7 @@ class Installed:
         beyond = [name for name in self.components if name not in components]
         for component in sorted(components & self.components.keys()):
             beyond += [f"{component}.{name}" for name in self.components[component].implementations if (component, name) not in had]
-        return [f"registered now, not in this session, not judged: {_few(beyond)}; `harness run` measures it"] if beyond else []
+        return [f"registered now, not in this session, not judged: {few(beyond)}; `harness run` measures it"] if beyond else []
 
     def _code(self, component: str, implementation: str) -> Code | None:
         known = self.components.get(component)
@@ -123,7 +123,8 @@ def _named(build: Build) -> str:
     return f"{name} (native sources {build.native[:8]})" if build.native else name
 
 
-def _few(names: Iterable[str]) -> str:
+def few(names: Iterable[str]) -> str:
+    """The first of them in words, and how many more there are."""
     names = list(names)
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return ", ".join(names[:MOST_NAMES]) + more

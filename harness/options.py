@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +132,17 @@ def check_files(options: argparse.Namespace) -> None:
         if path is not None and path.is_dir():
             raise ConfigurationError(f"--{kind} {path}: expected a file to write, found a folder")
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(f"--{kind} {path}", path.parent)
+
+
+def _make_folder(given: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError as error:
+        raise ConfigurationError(f"{given}: cannot make the folder {folder} ({error.strerror}); name one that can be written") from None
+    if not writable:
+        raise ConfigurationError(f"{given}: the folder {folder} cannot be written; name another")
 
 
 def check_folder(path: Path | None) -> None:

@@ -124,7 +124,8 @@ class Registry:
     def _close(self, names: Sequence[str]) -> str:
         """What may have been meant."""
         every = [entry.name for entry in self.entries if not entry.error]
-        close = dict.fromkeys(one for name in names for one in difflib.get_close_matches(name, every, n=2, cutoff=0.8))
+        near, far = ([one for name in names for one in difflib.get_close_matches(name, every, n=2, cutoff=least)] for least in (0.8, 0.65))
+        close = dict.fromkeys(near or far)  # of a short name one letter is much
         return f" (did you mean {' or '.join(close)}?)" if close else ""
 
     def _known(self, names: Sequence[str]) -> str:

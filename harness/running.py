@@ -101,17 +101,17 @@ def _measure(options: argparse.Namespace, context: Context, plan: Plan, screen: 
     from harness.settings import ConfigurationError
 
     results = history.results_dir() if options.record else None
-    targets = () if options.only == "parity" else context.targets(plan)
+    targets = None if options.only == "parity" else context.targets(plan)
     terminal.render_plan(plan, screen)
     records, interrupted = _measured(options, context, plan, recorded)
     verdicts = context.judge(plan, records, targets)
-    terminal.render(verdicts, screen, plan=False)
+    terminal.render(verdicts, screen, plan=False, recorded=results is not None)
     code = conclude(options, verdicts, context, records) or (INCOMPLETE if interrupted else 0)
     trouble = not_kept(context.store, len(records))
     if results is not None and not trouble:
         with tried(trouble):
             try:
-                became = _record(context, targets, results, records, screen)
+                became = _record(context, targets or (), results, records, screen)
             except OSError as error:
                 raise ConfigurationError(
                     f"--record: {error.filename or results}: {error.strerror or error}; the history is as it was, what was measured is "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import json
 import os
@@ -103,8 +104,10 @@ def parse(name: str, text: str) -> Any:
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
-    """Settings from HARNESS_<NAME> variables, for example HARNESS_THREADS=2."""
+    """Settings from HARNESS_<NAME> variables, for example HARNESS_THREADS=2; ConfigurationError where one is misspelt."""
     environ = os.environ if environ is None else environ
+    for variable in environ:
+        _check_spelling(variable)
     found = {}
     for name in _RULES:
         text = environ.get(f"HARNESS_{name.upper()}")
@@ -114,6 +117,13 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
             except ConfigurationError as error:
                 raise ConfigurationError(f"environment variable HARNESS_{name.upper()}: {error}") from None
     return Settings(**found)
+
+
+def _check_spelling(variable: str) -> None:
+    """A misspelt setting would be ignored in silence; variables of other names may be a plugin's."""
+    name = variable.removeprefix("HARNESS_").lower()
+    if variable.startswith("HARNESS_") and name not in _RULES and (close := difflib.get_close_matches(name, _RULES, n=1, cutoff=0.8)):
+        raise ConfigurationError(f"environment variable {variable}: no such setting; did you mean HARNESS_{close[0].upper()}?")
 
 
 # name -> (type, what is expected in words, test)

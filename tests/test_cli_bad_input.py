@@ -55,7 +55,7 @@ WRONG = {
     "run sorting --input pyproject.toml": "--input pyproject.toml: expected a readable audio file, found Format not recognised",
     "run sorting --record": "no asv.conf.json in",
     "run sorting --json .": r"--json \.: expected a file to write, found a folder",
-    "run sorting --json pyproject.toml/v.json": "File exists|Not a directory",
+    "run sorting --json pyproject.toml/v.json": r"--json pyproject.toml/v.json: cannot make the folder pyproject.toml \(.*\); name one",
     "judge nosuch": "no session 'nosuch' in",
     "judge ../../pyproject": "no session '../../pyproject'",
     "judge --history": "no asv.conf.json in .*: run inside a project that has one, or name its results with --results FOLDER",
@@ -64,7 +64,7 @@ WRONG = {
     "judge --results x --commit HEAD --machine all": "--results, --commit, --machine needs --history",
     "judge --threads 2": "--threads needs --history",
     "claims --markdown .": "expected a file to write, found a folder",
-    "claims --markdown pyproject.toml/x": "File exists|Not a directory",
+    "claims --markdown pyproject.toml/x": "--markdown pyproject.toml/x: cannot make the folder",
 }
 
 
@@ -82,6 +82,17 @@ def test_what_cannot_be_parsed_is_2_with_the_usage(project, command):
     assert said.code == 2
     assert said.err.startswith("usage: harness")
     assert re.search(r"^harness.*: error: ", said.err.splitlines()[-1])
+
+
+def test_a_misspelt_option_is_told_what_may_have_been_meant(project):
+    last = project.here("run", "sorting", "--treads", "2").err.splitlines()[-1]
+    assert last.endswith("unrecognized arguments: --treads 2; did you mean --threads? `harness run --help` lists what there is")
+
+
+def test_a_misspelt_setting_in_the_environment_is_not_ignored(project, monkeypatch):
+    monkeypatch.setenv("HARNESS_THREDS", "2")
+    line = one_line(project.here("run", "sorting"))
+    assert "environment variable HARNESS_THREDS: no such setting; did you mean HARNESS_THREADS?" in line
 
 
 def test_a_wrong_setting_in_the_environment_names_its_variable(project, monkeypatch):
@@ -131,6 +142,8 @@ FILES = {
         entry(settings={}).replace("{}", "{threads = 'all'}"): "setting threads",
     },
 }
+
+
 @pytest.mark.parametrize(("file", "text"), [(file, text) for file, texts in FILES.items() for text in texts])
 def test_a_malformed_file_is_one_line_that_names_it(project, file, text):
     project.plugin("toy", TOY, TOY_ENTRIES, **({"targets_toml": text} if file == "targets.toml" else {}))

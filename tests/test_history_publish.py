@@ -103,7 +103,7 @@ def test_the_site_links_to_the_page_beside_it_and_deletes_no_other_folder(reposi
 def test_publish_refuses_an_empty_site(tmp_path, repository):
     config = json.loads((repository / "asv.conf.json").read_text())
     (repository / "asv.conf.json").write_text(json.dumps({**config, "branches": ["nowhere"]}))
-    with pytest.raises(history.HistoryError, match="names the branch 'nowhere', git does not know it here"):
+    with pytest.raises(history.HistoryError, match="names the branch 'nowhere', which git does not know here: fetch it"):
         history.publish(repository)
     git(repository, "checkout", "-q", "--orphan", "fresh")
     git(repository, "commit", "-q", "-m", "unrelated")

@@ -27,6 +27,13 @@ def test_the_reproduce_command_names_the_row(fields: dict[str, object], command:
     assert reproduce(plan([record(**fields)]).planned[0]) == command  # type: ignore[arg-type]
 
 
+def test_what_only_timed_calls_show_is_reproduced_with_times() -> None:
+    cheat = [record(outcome="untrusted", message="it replays results")]
+    commands = {note.command for note in notes(judge(plan(cheat, launches=1), cheat, [], (), machine=MACHINE))}
+    assert "harness run spectrogram.native --case drums" in commands
+    assert "harness run spectrogram.native --only parity --case drums" not in commands
+
+
 def test_a_message_that_knows_its_seed_gives_the_command() -> None:
     told = dataclasses.replace(parity(False), message="y differs by 3; reproduce: harness run a.b --only parity --seed 7")
     wrong = [record(parity=[told])]

@@ -225,9 +225,7 @@ def test_nothing_measured_is_never_green(of: Plan | None, records: list[Record],
 def test_unavailable_is_reported_and_not_red() -> None:
     gone = LeftOut("spectrogram", "mlx", "", "mlx: not installed")
     verdicts = judged(GOOD, [target(), target(implementation="mlx")], of=plan(GOOD, unavailable=[gone]))
-    assert verdicts.notes == (
-        "target not judged: spectrogram seconds_per_call <= 0.02 (targets.toml: entry 1): mlx: not installed",
-    )
+    assert verdicts.notes == ("target not judged: spectrogram seconds_per_call <= 0.02 (targets.toml: entry 1): mlx: not installed",)
     assert exit_code(verdicts) == 0
 
 
@@ -249,6 +247,19 @@ def test_a_target_on_a_case_left_out_says_so() -> None:
     left = LeftOut("spectrogram", "native", "long", "over 60 s: --thorough")
     verdicts = judged(GOOD, [target(case="long")], of=plan(GOOD, left_out=[left]))
     assert verdicts.notes == ("target not judged: spectrogram seconds_per_call <= 0.02 (targets.toml: entry 1): over 60 s: --thorough",)
+
+
+def test_targets_left_for_the_same_reason_share_a_line() -> None:
+    others = [target(case="long"), target(case="longer"), target("rtf", 0.5, case="long")]
+    assert judged(GOOD, [target(), *others]).notes == (
+        "3 targets of spectrogram not judged: seconds_per_call <= 0.02, rtf <= 0.5: "
+        "no planned row has their case, implementation and settings",
+    )
+
+
+def test_where_bounds_are_not_asked_about_none_is_missed() -> None:
+    verdicts = judge(plan(GOOD), GOOD, None, ("any",), machine=MACHINE)
+    assert (row(verdicts).state, row(verdicts).of("target")) == ("pass", ())
 
 
 # What cannot be trusted.

@@ -15,7 +15,7 @@ from harness.history.points import HistoryError, Key, Point, SeriesName
 from harness.history.publish import entry
 from harness.history.standing import leading_to
 from harness.history.steps import Step, recent
-from harness.installed import Installed
+from harness.installed import Installed, few
 from harness.metrics import Absent, Value
 from harness.record import Plan, Planned
 from harness.stats import LEAST_LAUNCHES, Interval
@@ -127,7 +127,7 @@ def judge_stored(
     rows = tuple(_row(item, stored, bounds, slower.get(metrics.key(item), ()), installed) for item in whole.planned)
     empty = [Problem("missing", f"commit {stored.commit[:8]} has nothing of what was planned")] if all(row.missing for row in rows) else []
     strange = sorted({f"{line[0]} {line[1]} on {line[2]}" for line in further if line[:2] not in known})
-    notes = [f"in the history, not in the plan, not judged: {name}" for name in strange]
+    notes = [f"in the history, not in the plan, not judged: {few(strange)}"] if strange else []
     damaged = [Problem("missing", f"left out of the history: {text}") for text in stored.damaged]
     return Verdicts(plan, rows, (*broken(plan), *empty, *damaged), (*unjudged(whole, bounds), *notes))
 

@@ -121,7 +121,8 @@ def publish(repo: Path, into: Path | None = None, *, back: str = "") -> Publishe
     for branch in config["branches"]:
         listed = _run(["git", "rev-list", branch, "--"], repo)
         if listed.returncode:
-            raise HistoryError(f"asv.conf.json names the branch {branch!r}, git does not know it here: {listed.stderr.strip()}")
+            mend = f"fetch it (git fetch origin {branch}:{branch}), or name yours in `branches` there"
+            raise HistoryError(f"{repo / 'asv.conf.json'} names the branch {branch!r}, which git does not know here: {mend}")
         kept |= set(listed.stdout.split())
     if not commits & kept:
         raise HistoryError(f"none of the {len(commits)} measured commits lies on {', '.join(config['branches'])}: the site would be empty")

@@ -26,8 +26,8 @@ _GIVES_WAY = (0, 6, 1, 2)
 """Columns that fold when the terminal is narrow, in this order: names first, figures never."""
 
 
-def render(verdicts: Verdicts, console: Console, *, plan: bool = True) -> None:
-    """Print the verdicts; `plan=False` where the plan was printed before the run."""
+def render(verdicts: Verdicts, console: Console, *, plan: bool = True, recorded: bool = False) -> None:
+    """Print the verdicts; `plan=False` where the plan was printed before the run. recorded: the history was asked for."""
     if plan and verdicts.plan:
         render_plan(verdicts.plan, console)
     groups = view.groups(verdicts)
@@ -36,7 +36,7 @@ def render(verdicts: Verdicts, console: Console, *, plan: bool = True) -> None:
         (_table if console.width >= TABLE_WIDTH else _paragraphs)(groups, console)
     render_notes(view.notes(verdicts), console)
     console.print()
-    for step in view.next_steps(verdicts):
+    for step in view.next_steps(verdicts, recorded=recorded):
         console.print(Text(f"next: {step}"))
     style = {0: "bold green", 3: "bold yellow", 4: "bold magenta"}.get(exit_code(verdicts), "bold red")
     console.print()
@@ -84,15 +84,16 @@ def _grid(widths: Sequence[int], gap: int) -> Table:
 
 
 def _widths(lines: Iterable[Line], console: int, gap: int) -> list[int]:
+    """As wide as its cells, so long as all fit; else long cells fold, and where that is not enough, all that may."""
     found = [max(map(cell_len, name)) for name in view.COLUMNS]
     for line in lines:
         found = [max(width, *map(cell_len, cell)) for width, cell in zip(found, line.cells, strict=True)]
-    found = [min(width, widest) for width, widest in zip(found, _WIDEST, strict=True)]
     excess = sum(found) + gap * len(found) - console
-    for column in _GIVES_WAY:
-        less = min(max(excess, 0), max(found[column] - _NARROWEST[column], 0))
-        found[column] -= less
-        excess -= less
+    for least in (_WIDEST, _NARROWEST):
+        for column in _GIVES_WAY:
+            less = min(max(excess, 0), max(found[column] - least[column], 0))
+            found[column] -= less
+            excess -= less
     return found
 
 

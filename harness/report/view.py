@@ -83,8 +83,9 @@ def plan_lines(plan: Plan) -> list[str]:
     for component in dict.fromkeys(item.component for item in plan.planned):
         mine = [item for item in plan.planned if item.component == component]
         rows, cases = dict.fromkeys(item.row for item in mine), dict.fromkeys(item.case for item in mine)
-        launches = max(item.launches for item in mine)
-        lines.append(text.clean(f"{component}: {', '.join(rows)}; on {', '.join(cases)}; {launches} launches each"))
+        most = max(item.launches for item in mine)
+        launches = "1 launch" if most == 1 else f"{most} launches"
+        lines.append(text.clean(f"{component}: {', '.join(rows)}; on {', '.join(cases)}; {launches} each"))
     lines += _by_reason("unavailable", plan.unavailable)
     return lines + _by_reason("left out", plan.left_out)
 
@@ -148,25 +149,30 @@ def told(row: Row, answer: Answer) -> tuple[str, str]:
     message, _, given = answer.message.partition("reproduce: ")
     said = "; ".join([message.rstrip("; "), *answer.notes])
     failed = answer.question in ("run", "parity") and answer.state == "fail"
-    return text.sentence(said), text.sentence(given or (reproduce(row.planned) if failed else ""))
+    again = reproduce(row.planned, timed=answer.message.startswith("untrusted")) if failed else ""
+    return text.sentence(said), text.sentence(given or again)
 
 
-def reproduce(item: Planned) -> str:
-    """The command that shows a failure of the row again."""
+def reproduce(item: Planned, *, timed: bool = False) -> str:
+    """The command that shows a failure of the row again. timed: only where calls are timed does it show (what is not trusted)."""
     case = "--input FILE" if item.case.startswith("input-") else f"--case {shlex.quote(item.case)}"
     settings = {name: value for name, value in item.settings.items() if name not in item.variant}
     given = "".join(f" --{name.replace('_', '-')} {_written(value)}" for name, value in sorted(settings.items()))
-    return f"harness run {shlex.quote(f'{item.component}.{item.implementation}')} --only parity {case}{given}"
+    only = "" if timed else " --only parity"
+    return f"harness run {shlex.quote(f'{item.component}.{item.implementation}')}{only} {case}{given}"
 
 
-def next_steps(verdicts: Verdicts) -> list[str]:
-    """What to do next: each says what happened, why it matters and the command."""
+def next_steps(verdicts: Verdicts, *, recorded: bool = False) -> list[str]:
+    """What to do next: each says what happened, why it matters and the command. recorded: it is written into the history anyway."""
     answers = [(row, answer) for row in verdicts.rows for answer in row.judged]
     steps = []
     again = "`harness gate`" if any(a.question == "regression" for _, a in answers) else "`harness run`"
+    said = [problem.message for problem in verdicts.problems] + [answer.message for _, answer in answers]
+    again = "`harness run --record`" if any("run --record" in one or "has no results of it" in one for one in said) else again
     if exit_code(verdicts) == 5:
         more = " with a longer --budget" if any("the budget ended" in problem.message for problem in verdicts.problems) else ""
-        steps.append(f"less than planned was measured, so this is not a pass: run {again} again{more}")
+        how = again if "--record" in again else f"{again} again"
+        steps.append(f"less than planned was measured, so this is not a pass: run {how}{more}")
     wrong = [told(row, a)[1] for row, a in answers if a.question == "parity" and a.state == "fail"]
     if wrong:
         steps.append(f"a result is wrong, so its times are withheld: see it again with `{wrong[0]}`")
@@ -181,11 +187,16 @@ def next_steps(verdicts: Verdicts) -> list[str]:
         steps.append(f"the machine was busy and times on it say little: stop other work and run {again} again")
     elif any("the bound lies inside the interval" in a.message for _, a in answers):
         steps.append("a bound lies inside its interval, so it is not decided: `harness run --launches 6` narrows it, a quiet machine too")
-    shares = [row.metrics["limit_share"] for row in verdicts.rows if row.planned.role == "optimized" and "limit_share" in row.metrics]
+    elif any(a.question == "regression" and a.state == "inconclusive" for _, a in answers):
+        steps.append(f"it is not decided whether it became worse: run {again} again on a quieter machine, or with a longer --budget")
+    timed = [row for row in verdicts.rows if row.planned.role == "optimized" and isinstance(row.metrics.get("seconds_per_call"), Interval)]
+    shares = [row.metrics["limit_share"] for row in timed if "limit_share" in row.metrics]
     if shares and all(isinstance(share, Absent) and "machine --limits" in share.reason for share in shares):
-        steps.append("this machine's ceilings are unknown: `harness machine --limits` measures them once, then each row shows its share")
+        quiet = "`harness machine --limits` measures them once, while nothing else runs, then each row shows its share"
+        steps.append(f"this machine's ceilings are unknown: {quiet}")
     if not steps and exit_code(verdicts) == 0:
-        steps.append("keep this as history with `harness run --record` on a clean commit, and draw it with `harness publish`")
+        keep = "keep this as history with `harness run --record` on a clean commit, and draw it with `harness publish`"
+        steps.append("draw the history with `harness publish`" if recorded else keep)
     return steps
 
 

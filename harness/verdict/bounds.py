@@ -96,9 +96,9 @@ def _noise(metric: str, records: Sequence[Record]) -> str:
 
 
 def unjudged(plan: Plan, targets: Iterable[Target]) -> list[str]:
-    """Targets of planned components that no planned row answers to, each with the reason."""
+    """Targets of planned components that no planned row answers to, with the reason; those that share one in a line."""
     components = {item.component for item in plan.planned}
-    notes = []
+    found: dict[tuple[str, str], list[Target]] = {}
     for target in targets:
         if target.component in components and not any(applies(target, item) for item in plan.planned):
             reasons = [
@@ -108,6 +108,14 @@ def unjudged(plan: Plan, targets: Iterable[Target]) -> list[str]:
                 and target.implementation in (None, item.implementation)
                 and (target.case is None or item.case in ("", target.case))
             ]
-            reason = reasons[0] if reasons else "no planned row has its case, implementation and settings"
-            notes.append(f"target not judged: {target.component} {target.words} ({target.origin}): {reason}")
-    return notes
+            found.setdefault((target.component, (*reasons, "")[0]), []).append(target)
+    return [_unanswered(component, reason, of) for (component, reason), of in found.items()]
+
+
+def _unanswered(component: str, reason: str, targets: Sequence[Target]) -> str:
+    if len(targets) == 1:
+        why = reason or "no planned row has its case, implementation and settings"
+        return f"target not judged: {component} {targets[0].words} ({targets[0].origin}): {why}"
+    words = ", ".join(dict.fromkeys(target.words for target in targets))
+    why = reason or "no planned row has their case, implementation and settings"
+    return f"{len(targets)} targets of {component} not judged: {words}: {why}"

@@ -15,7 +15,7 @@ from harness.verdict.answers import Answer, Problem, Row, Verdicts
 def judge(
     plan: Plan | None,
     records: Iterable[Record],
-    targets: Iterable[Target],
+    targets: Iterable[Target] | None,
     profiles: Sequence[str],
     *,
     machine: str,
@@ -24,9 +24,9 @@ def judge(
 ) -> Verdicts:
     """The verdicts of one session.
 
-    profiles: the chosen profile and those it extends, most specific first. machine: the identity of this machine; records of
-    another one are refused unless `rejudge`. installed: what an old session is held against, None for one that was measured by
-    what is installed.
+    targets: None where nobody asks about bounds (parity alone). profiles: the chosen profile and those it extends, most specific
+    first. machine: the identity of this machine; records of another one are refused unless `rejudge`. installed: what an old
+    session is held against, None for one that was measured by what is installed.
     """
     if plan is None:
         return Verdicts(None, (), (Problem("missing", "the session has no plan: what it set out to measure is unknown; run it again"),))
@@ -38,12 +38,13 @@ def judge(
     own = [record for record in records if record.session == plan.session]
     for record in own:
         series.setdefault(key(record), []).append(record)
-    ratios, mine = speedups(own), in_force(targets, profiles)
+    ratios, mine = speedups(own), None if targets is None else in_force(targets, profiles)
     guests = _guests(own)
     rows = tuple(
         _row(item, series[key(item)], ratios.get(key(item), {}), mine, installed, guest=key(item) in guests) for item in plan.planned
     )
-    notes = (*bounds.unjudged(plan, mine), *_unplanned(plan, records), *_devices(own), *(installed.notes(plan, own) if installed else ()))
+    unjudged, then = bounds.unjudged(plan, mine or ()), installed.notes(plan, own) if installed else ()
+    notes = (*unjudged, *_unplanned(plan, records), *_devices(own), *then)
     return Verdicts(plan, rows, _problems(plan, series), notes)
 
 
@@ -59,7 +60,7 @@ def _row(
     item: Planned,
     records: Sequence[Record],
     ratios: Mapping[str, Value],
-    targets: Sequence[Target],
+    targets: Sequence[Target] | None,
     installed: Installed | None,
     *,
     guest: bool,
@@ -73,18 +74,19 @@ def _row(
     # A wrong result has no time: that a peer computes something else is information, and so is its time.
     if item.role == "optimized" and same.state != "pass":
         metrics = {name: Absent("withheld: parity did not pass") if about(name).time else value for name, value in metrics.items()}
-    mine = [target for target in targets if bounds.applies(target, item)]
+    mine = [target for target in targets or () if bounds.applies(target, item)]
     elsewhere = [target for target in mine if guest and target.case is None and target.metric in bounds.OF_A_PROCESS]
     mine = [target for target in mine if target not in elsewhere]
     stopped = "it did not run as planned" if ran.state in ("fail", "invalid") or not measured else ""
     stopped = "it is not what is installed now" if outdated else stopped
     wrong = "parity did not pass" if item.role != "peer" and same.state != "pass" else ""
     judged = tuple(bounds.of_row(target, metrics, measured, stopped=stopped, wrong=wrong) for target in mine)
+    unbounded = () if targets is None else (Answer("target", "no target"),)
     first = measured[0] if measured else None
     wanting = [record.parity for record in records if not all(result.passed for result in record.parity)]
     shown = [*wanting, *reversed([record.parity for record in records if record.parity]), ()]
     return Row(
-        item, (ran, same, *(judged or (Answer("target", "no target"),))), metrics, shown[0], len({r.launch for r in measured}), missing,
+        item, (ran, same, *(judged or unbounded)), metrics, shown[0], len({r.launch for r in measured}), missing,
         first.unit if first else "", first.build if first else None, first.floor if first else None,
         (*_noted(records), *(f"{target.words} is judged on the case that had a process of its own" for target in elsewhere)),
     )  # fmt: skip

@@ -62,7 +62,7 @@ def render(page: Page) -> str:
               for number, one in enumerate(realtime.tables(verdicts))]  # fmt: skip
     here = verdicts.plan.machine if verdicts.plan else ""
     parts += [
-        context.limits(verdicts.rows, page.limits), context.history(page.trends, page.no_history, page.dashboards, here),
+        context.limits(verdicts.rows, page.limits), context.history(page.trends, page.no_history, page.dashboards, here, names),
         context.claims(page.claims), context.machine(page.facts, page.records), context.plan(verdicts),
     ]  # fmt: skip
     return _document(page, [_navigation(page, names, rows), tag("main", parts, id="main")])

@@ -123,7 +123,8 @@ def _parity(rows: Sequence[Row]) -> Markup | None:
 
 def _result(row: Row, result: ParityResult) -> tuple[Child, ...]:
     measured = [f"{name} {text.number(value, 'number')}" for name, value in result.measured.items()]
-    where = "" if result.where is None else f"[{', '.join(map(str, result.where))}]"
+    equal = result.measured.get("max_abs_difference") == 0
+    where = "" if result.where is None or equal else f"[{', '.join(map(str, result.where))}]"
     instead = f"; instead of {result.instead_of}" if result.instead_of else ""
     message = None if result.passed else lines([text.sentence(result.message)])
     verdict = [chip("pass" if result.passed else "fail"), message]

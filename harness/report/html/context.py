@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from harness.claims import STATUSES, Entry
 from harness.history import Trend
@@ -11,7 +11,7 @@ from harness.metrics import rejected_share
 from harness.record import Record
 from harness.report import ledger, text, view
 from harness.report.html import roofline, trends
-from harness.report.html.markup import Child, Markup, tag
+from harness.report.html.markup import Child, Markup, tag, with_code
 from harness.report.html.parts import chip, figures, kept, lines, section, table
 from harness.stats import Interval
 from harness.verdict import Row, Verdicts
@@ -22,12 +22,13 @@ def limits(rows: Sequence[Row], ceilings: Limits | None) -> Markup:
     shares = [(row, value) for row in rows if isinstance(value := row.metrics.get("limit_share"), Interval) and row.floor is not None]
     shares.sort(key=lambda found: -found[1].point)
     if not shares:
-        reason = "its ceilings are not measured; harness machine --limits does it once"
+        reason = "its ceilings are not measured; `harness machine --limits` does it once"
         if ceilings:
-            busy = f"its ceilings were measured while it was busy ({ceilings.busy}); harness machine --limits does it again"
+            again = "`harness machine --limits` does it again, while nothing else runs"
+            busy = f"its ceilings were measured while it was busy ({ceilings.busy}); {again}"
             reason = busy if ceilings.busy else "no row has a work model"
         unknown = f"How far from what this machine allows is unknown: {reason}."
-        return section("limits", "Share of the limit", tag("p", unknown, class_="muted"))
+        return section("limits", "Share of the limit", tag("p", with_code(unknown), class_="muted"))
     columns = ("row", "share of the limit", "least time the ceiling allows", "which ceiling")
     chosen, left = kept([True] * len(shares), "with less")
     rows_ = [
@@ -41,8 +42,11 @@ def limits(rows: Sequence[Row], ceilings: Limits | None) -> Markup:
     return section("limits", "Share of the limit", figures([drawn]) if drawn else None, listed)
 
 
-def history(found: Mapping[str, Sequence[Trend]], why_not: str, dashboards: str, here: str) -> Markup:
-    """Trends by machine and component, with the commits at which a level changed. here: the machine that is judged."""
+def history(found: Mapping[str, Sequence[Trend]], why_not: str, dashboards: str, here: str, judged: Collection[str]) -> Markup:
+    """Trends by machine and component, with the commits at which a level changed. here: the machine that is judged.
+
+    judged: the components of the page; the others of the history are folded away.
+    """
     link = tag("p", tag("a", "asv's dashboards", href=dashboards), " draw every series of the history.") if dashboards else None
     parts: list[Child] = []
     for number, (machine, of_machine) in enumerate(found.items()):
@@ -53,7 +57,10 @@ def history(found: Mapping[str, Sequence[Trend]], why_not: str, dashboards: str,
                   step.commit[:8], step.previous_commit[:8], str(step.points), f"{step.p:.2g}") for step in steps]  # fmt: skip
         changes = table("Changes of level", columns, rows) if steps else tag("p", "No level changed.", class_="muted")
         other = "" if machine == here else ": another machine, drawn but not judged here"
-        parts += [tag("h3", machine + other), figures(drawn), changes]
+        near = [plot for plot in drawn if plot.title in judged] or drawn
+        far = [plot for plot in drawn if plot not in near]
+        more = f"{len(far)} more component{'s' if len(far) > 1 else ''} of the history"
+        parts += [tag("h3", machine + other), figures(near), changes, tag("details", tag("summary", more), figures(far)) if far else None]
     if not parts:
         parts = [tag("p", f"There is no history yet: {why_not or 'nothing was recorded'}.", class_="muted")]
     about = "Time over the reference's in the same session, commit by commit; less is better."

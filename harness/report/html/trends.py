@@ -41,15 +41,17 @@ def _plot(component: str, trends: Sequence[Trend], name: str) -> Plot:
         newest = "failed" if trend.newest is None else f"{text.significant(trend.newest)}x"
         change = "" if trend.change is None else f" {trend.change:+.1%}"
         sheet.label(row, newest + change)
-        sheet.line(_line(trend), height=_HEIGHT + 6)
+        if len(commits) > 1:  # of a single one there is a figure, and nothing to draw
+            sheet.line(_line(trend), height=_HEIGHT + 6)
         said.append(f"{row} {newest}{change}" + "".join(f", {step.change:+.1%} at {step.commit[:8]}" for step in trend.steps))
     ends = sorted({0, len(commits) - 1})
     says = f"Chart of the history of {component}: {'; '.join(said[:12])}. The table below has every change."
     # Half a commit of room at either end, where the first and the last mark, and a single one, would be cut.
     drawing = draw(sheet, name, says, -0.5, len(commits) - 0.5, form=lambda x: commits[int(x)][:7], log=False, words=0, places=ends)
-    many = "1 commit" if len(commits) == 1 else f"{len(commits)} commits, oldest at the left"
-    legend = tag("span", f"{many}; ", tag("i", "│", class_="k-fail"), " slower, ",
+    many = f"{len(commits)} commits, oldest at the left; "
+    legend = tag("span", many, tag("i", "│", class_="k-fail"), " slower, ",
                  tag("i", "│", class_="k-pass"), " faster from here; newest over the reference, change against its level")  # fmt: skip
+    legend = legend if len(commits) > 1 else tag("span", "1 commit: over the reference; a second one makes a line")
     left = len(trends) - len(kept)
     return Plot(component, drawing, legend, f"{left} more series in asv's dashboards" if left else "")
 
