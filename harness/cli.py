@@ -7,11 +7,14 @@ configuration, 3 inconclusive, 4 invalid, 5 nothing, or less than planned, was m
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness import authoring, commands, explaining, gating, publishing, running
@@ -32,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.arguments = given
     command: Command = options.command
     try:
-        code = command(options)
+        with _ending_in_order():
+            code = command(options)
     except ConfigurationError as error:
         code = _say(str(error), USAGE)
     except KeyboardInterrupt:
@@ -44,6 +48,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _say(refusal(error), USAGE)
     _flush()
     return code
+
+
+@contextlib.contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Told to end (SIGTERM), leave by an exception with the shell's exit code: what was started, a build say, is ended first."""
+
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _unknown(arguments: Sequence[str], own: argparse.ArgumentParser) -> str:

@@ -280,6 +280,18 @@ def test_an_interruption_before_anything_ran_is_5(project, monkeypatch):
     assert (said.code, said.err.count("interrupted")) == (5, 1)
 
 
+def test_a_terminated_run_ends_in_order(project):
+    """By an exception: what is to be ended (a compiler of the gate, a worker) is ended, not left alone."""
+    process = project.start("run", "sorting.honest", "--case", "tiny", "--launches", "200")
+    until(lambda: list(project.records.glob("*.jsonl")) and len(project.lines()) > 3)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    said = ended(process)
+    assert (said.code, "Traceback" in said.err) == (143, False), said
+    until(lambda: not alive(workers))
+    assert project.here("judge").code == 5
+
+
 def test_a_killed_run_leaves_no_worker_behind(project):
     process = project.start("run", "sorting.honest", "--case", "tiny", "--launches", "200")
     until(lambda: psutil.Process(process.pid).children())

@@ -699,12 +699,18 @@ def test_settings_that_show_and_settings_that_are_dead(installed):
     shown = {(flip.implementation, flip.setting): flip.shown for flip in flips}
     settings = ("threads", "workers", "precision", "batch", "longest_audio", "cache", "hop")
     dead = {("dead", s): False for s in settings if s in installed.implementations("sorting")["dead"].settings}
-    assert shown == {("turns", s): True for s in settings} | dead | {("honours_none", ""): False}
+    assert shown == {("turns", s): True for s in settings} | dead
     messages = [flip.message for flip in flips if not flip.shown]
     said = "sorting.dead, case tiny: workers is dead: processes between workers=1 and workers=3: at most {0} and {0} threads"
     assert any(message.startswith(said.format(count)) for message in messages for count in range(1, 9))
     assert "sorting.dead, case tiny: batch is dead: error between batch=1 and batch=2: batch=2 is accepted" in messages
-    assert any("honours none of the settings its component names: threads, workers, precision" in message for message in messages)
+
+
+def test_a_setting_that_nothing_honours_is_dead(installed):
+    flips = flip_settings(installed, {"sorting": [installed.implementations("sorting")["honours_none"]]})
+    named = dict.fromkeys(effect.setting for effect in installed.components["sorting"].effects)
+    assert [flip.message for flip in flips] == [f"no implementation of sorting honours {setting}" for setting in named]
+    assert not any(flip.shown for flip in flips)
 
 
 def test_a_setting_with_only_one_possible_value_is_not_flipped(installed):

@@ -66,7 +66,7 @@ class Generator:
 
 @contextmanager
 def open_generator(
-    folder: Path | None = None, *, backend: str = "native", flavour: str = "small", settings: Settings | None = None
+    folder: Path | str | None = None, *, backend: str = "native", flavour: str = "small", settings: Settings | None = None
 ) -> Iterator[Generator]:
     """The generator of a checkpoint's folder (upstream's HeartMuLa-oss-*, or the one that holds it), or the small one that comes along.
 
@@ -90,7 +90,7 @@ def open_generator(
         if folder is None:
             weights = weights_of(sizes, dtype)
         else:
-            own = own_folder(folder)
+            own = own_folder(Path(folder))
             sizes, weights = load(own, dtype)
             encode = None if sizes.text_vocabulary < 1000 else tokenizer_of(own)
         yield Generator(Engine(sizes, weights, hold, threads=1 if backend == "native" else None), encode)
