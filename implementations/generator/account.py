@@ -7,10 +7,10 @@ cuts it, and generator, flow and decoder take turns.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from implementations.codec.products import operations
 from implementations.codec.song import SEGMENT, cut, seconds_of
 from implementations.codec.work import weight_bytes
 from implementations.generator.benchmark import bandwidth
-from implementations.generator.costs import Costs, Others, Round, measure
+from implementations.generator.costs import Costs, Others, Round, measure, median_of
 from implementations.generator.limits import CODEC, WHOLE, amdahl, speculative_speedup
 from implementations.generator.pipeline import SHORT_SEGMENT
 
@@ -32,6 +32,9 @@ STEPS, BASELINE_STEPS = 10, 20
 
 STATED_SHARES = {"LM": 0.60, "flow matching": 0.25, "CFG overhead": 0.15}
 STATED_SPECULATION = 4.0
+DRAWN = 200
+"""Draws of the bootstrap."""
+
 MOST_BUSY = 0.1
 """Share of the cores' time that others may take."""
 
@@ -124,7 +127,7 @@ def shortest_segment(costs: Costs, weights: float) -> int:
 
 
 class Spread(NamedTuple):
-    """The median over rounds, and the interval in which the middle eight tenths of them lie."""
+    """What follows from the medians of all costs, and the interval of it: the middle eight tenths of rounds drawn again."""
 
     value: float
     interval: tuple[float, float]
@@ -133,10 +136,12 @@ class Spread(NamedTuple):
         return f"{self.value:.2f} [{self.interval[0]:.2f}, {self.interval[1]:.2f}]"
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """What a told figure needs of one value per round."""
-    low, value, high = np.quantile(values, (0.1, 0.5, 0.9)).tolist()
-    return Spread(value, (low, high))
+def spread(rounds: Sequence[Round], of: Callable[[Round], float]) -> Spread:
+    """A modelled value with its interval, by the bootstrap: one round that noise spoiled moves no median."""
+    value, random = of(median_of(rounds)), np.random.default_rng(0)
+    again = [of(median_of([rounds[number] for number in random.integers(len(rounds), size=len(rounds))])) for _ in range(DRAWN)]
+    low, high = np.quantile(again, (0.1, 0.9)).tolist()
+    return Spread(value, (min(low, value), max(high, value)))
 
 
 Figures = dict[str, tuple[Spread, str]]
@@ -145,45 +150,53 @@ Figures = dict[str, tuple[Spread, str]]
 
 def report(rounds: Sequence[Round], weights: float) -> Figures:
     """Print what the rounds mean for a whole song. weights: seconds in which the estimator's are read."""
-    shares = _report_shares([shares_of(one.upstream[1]) for one in rounds], [shares_of(one.native[1]) for one in rounds])
-    for steps in (BASELINE_STEPS, STEPS):
-        found = spread([second_of(one.upstream[1], steps, "batched").rtf for one in rounds])
-        print(f"modelled, RTF as upstream runs it, pair batched, all cores, {steps} steps: {found}")
-    table = _report_table([table_of(one.upstream[0], one.native[0], one.native[1]) for one in rounds])
-    return {**shares, **table, **_report_first_audio(rounds, weights)}
+    return {**_report_shares(rounds), **_report_table(rounds), **_report_first_audio(rounds, weights)}
 
 
-def _report_shares(upstream: Sequence[dict[str, float]], own: Sequence[dict[str, float]]) -> Figures:
+def _report_shares(rounds: Sequence[Round]) -> Figures:
     print(f"modelled, shares of the time at {BASELINE_STEPS} steps, all cores: upstream's arithmetic, own kernels, the document")
-    for name in upstream[0]:
-        both = (f"{statistics.median(one[name] for one in shares):.0%}" for shares in (upstream, own))
-        print(f"  {name}: {', '.join(both)}, {STATED_SHARES.get(name, 0):.0%}")
-    error = spread([share_error(one) for one in upstream])
+    middle = median_of(rounds)
+    upstream, own = shares_of(middle.upstream[1]), shares_of(middle.native[1])
+    for name in upstream:
+        print(f"  {name}: {upstream[name]:.0%}, {own[name]:.0%}, {STATED_SHARES.get(name, 0):.0%}")
+    error = spread(rounds, lambda one: share_error(shares_of(one.upstream[1])))
     print(f"  largest difference of a share of upstream's arithmetic: {error}")
+
+    def rtf(steps: int, one: Round) -> float:
+        return second_of(one.upstream[1], steps, "batched").rtf
+
+    for steps in (BASELINE_STEPS, STEPS):
+        print(f"modelled, RTF as upstream runs it, pair batched, all cores, {steps} steps: {spread(rounds, partial(rtf, steps))}")
     return {"time_share_error": (error, "the share of a whole song's time that differs most")}
 
 
-def _report_table(tables: Sequence[Sequence[Row]]) -> Figures:
+def _report_table(rounds: Sequence[Round]) -> Figures:
     print(f"modelled, RTF with drafts right {ACCEPTANCE:.0%} and free (in brackets: {STATED_SPECULATION:g} times), gain; the document's:")
     before = None
-    for lines in zip(*tables, strict=True):
-        found, assumed = (statistics.median(getattr(line, which) for line in lines) for which in ("rtf", "assumed"))
-        gain = "" if before is None else f", {before / found:.2f}x{'' if found < before else ', no gain here'}"
-        print(f"  {lines[0].name}: {found:.2f} ({assumed:.2f}){gain}; {lines[0].stated}")
-        before = found
-    last = spread([lines[-1].rtf for lines in tables])
+
+    def table(one: Round) -> list[Row]:
+        return table_of(one.upstream[0], one.native[0], one.native[1])
+
+    for row in table(median_of(rounds)):
+        gain = "" if before is None else f", {before / row.rtf:.2f}x{'' if row.rtf < before else ', no gain here'}"
+        print(f"  {row.name}: {row.rtf:.2f} ({row.assumed:.2f}){gain}; {row.stated}")
+        before = row.rtf
+    last = spread(rounds, lambda one: table(one)[-1].rtf)
     print(f"  all of it: {last}")
     return {"modelled_rtf": (last, "the last row of the cumulative table, on this machine")}
 
 
 def _report_first_audio(rounds: Sequence[Round], weights: float) -> Figures:
-    costs = [one.native[1] for one in rounds]
-    shortest = round(statistics.median(shortest_segment(one, weights) for one in costs))
-    text = statistics.median(one.text for one in rounds)
-    print(f"modelled, seconds to the first sound, own kernels, all cores; the text takes {text:.1f}:")
+    middle = median_of(rounds)
+    shortest = shortest_segment(middle.native[1], weights)
+    print(f"modelled, seconds to the first sound, own kernels, all cores; the text takes {middle.text:.1f}:")
     whens = {}
+
+    def when(segment: int, one: Round) -> float:
+        return first_audio(one.native[1], segment, one.text, weights)
+
     for name, segment in {"upstream's, and the pipeline's of a checkpoint": SEGMENT, "short": SHORT_SEGMENT, "shortest": shortest}.items():
-        whens[segment] = spread([first_audio(one.native[1], segment, one.text, weights) for one in rounds])
+        whens[segment] = spread(rounds, partial(when, segment))
         print(f"  segments of {segment} frames ({name}): {whens[segment]}")
     return {"modelled_first_audio_seconds": (whens[SEGMENT], f"the pipeline with published weights, segments of {SEGMENT} frames")}
 

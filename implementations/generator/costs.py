@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import median
 from typing import Any, NamedTuple
 
 import psutil
@@ -61,6 +62,24 @@ class Round:
     upstream: tuple[Costs, Costs]
     native: tuple[Costs, Costs]
     text: float
+
+
+def median_of(rounds: Sequence[Round]) -> Round:
+    """The median of each cost."""
+
+    def middle(each: Sequence[Costs]) -> Costs:
+        frame, evaluation = zip(*(one.frame for one in each), strict=True), zip(*(one.evaluation for one in each), strict=True)
+        without, both = (
+            Split(splits[0].layers, median(one.backbone for one in splits), median(one.rest for one in splits)) for splits in frame
+        )
+        alone, together = map(median, evaluation)
+        return Costs((without, both), (alone, together), median(one.decoder for one in each))
+
+    upstream, native = (
+        (middle([pair[0] for pair in pairs]), middle([pair[1] for pair in pairs]))
+        for pairs in ([one.upstream for one in rounds], [one.native for one in rounds])
+    )
+    return Round(upstream, native, median(one.text for one in rounds))
 
 
 class _Call(NamedTuple):
