@@ -46,6 +46,7 @@ class Runner:
         self._input_digests = {number: returned.digest(values) for number, values in self._inputs.items()}
         return {}
 
+    @memory.first_to_end()
     def load(
         self,
         *,
@@ -101,6 +102,7 @@ class Runner:
             "files": origin.files(implementation.partition(".")[0].partition(":")[0]),  # last: with the kernel that the line above asked
         }
 
+    @memory.first_to_end()
     def cold(self, *, seed: int) -> dict[str, Any]:
         """The first call of this process, with the caches swept and the peak of memory started anew."""
         swept = np.ones(SWEEP_BYTES, np.uint8)

@@ -108,7 +108,7 @@ BAD = {
     "exits_politely": ("raised", "SystemExit: enough"),
     "exits": ("crashed", "ended its process with exit code 3; printed: last words"),
     "segfaults": ("crashed", "died of SIGSEGV"),
-    "is_killed": ("out of memory", "was killed by SIGKILL"),
+    "is_killed": ("out of memory", r"(?s)was killed by SIGKILL.*; \d+ rows beside it held up to \d+\.\d GB: ask for fewer rows"),
     "eats_memory": ("out of memory", "MemoryError"),
     "crashes_later": ("crashed", "died of SIGSEGV"),
     "scribbles": ("crashed", "broke the protocol of its worker"),

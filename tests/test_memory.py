@@ -2,6 +2,7 @@ import mmap
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,3 +102,12 @@ def test_mlx_peak_can_be_reset() -> None:
     assert memory.device_peak()["mlx"] >= 16 * MIB
     memory.reset_device_peak()
     assert memory.device_peak().get("mlx", 0) < 16 * MIB
+
+
+@linux
+def test_what_grows_is_the_first_that_the_system_ends() -> None:
+    path = Path("/proc/self/oom_score_adj")
+    before = path.read_text()
+    with memory.first_to_end():
+        assert path.read_text().strip() == "1000"
+    assert path.read_text() == before

@@ -176,6 +176,8 @@ class _Session:
         """Record what the lanes have, remember what was slow, free the inputs."""
         notes, self.references.notes = self.references.notes, []
         for lane in lanes:
+            if lane.outcome.kind == "out of memory" and (beside := _held(lanes, lane)):
+                lane.outcome = replace(lane.outcome, message=f"{lane.outcome.message}; {beside}")
             if lane.first or lane.outcome.kind != "measured":
                 found = {**now.to_dict(), "busy": now.busy_reason() or "", "notes": [*lane.notes, *notes]}
                 record = record_of(self.plan, lane, launch, started=started, state=found, environment=self.shared, floor=self.floor)
@@ -248,6 +250,13 @@ def _steps(plan: Plan, registry: Registry, *, share: bool, recorded: Sequence[Re
                 number = before[key].next + launch - before[key].whole
                 steps.append(_Step(key, groups[key], launch, number, first=place == 0, more=place < len(left) - 1))
     return steps
+
+
+def _held(lanes: Sequence[Lane], short: Lane) -> str:
+    """What was in memory beside a lane that found too little; empty where it was alone."""
+    peaks = [lane.first["peak_bytes"] for lane in lanes if lane is not short and lane.first]
+    few = "ask for fewer rows, or fewer values of a sweep, at once"
+    return f"{len(peaks)} rows beside it held up to {sum(peaks) / 1e9:.1f} GB: {few}" if peaks else ""
 
 
 def _dismiss(lanes: dict[str, Lane]) -> None:

@@ -1,7 +1,7 @@
 """Where the time of a whole song goes, as the source document accounts for it: `python -m implementations.generator.account`.
 
-What a few layers take is measured (`costs`). Everything printed here is **modelled** from it for all layers: a song is cut as the codec
-cuts it, and generator, flow and decoder take turns.
+What a few layers take is measured (`costs`): of the generator's frames with as many the gains are printed as they are. All else is
+**modelled** from it for all layers: a song is cut as the codec cuts it, and generator, flow and decoder take turns.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from harness.figures import tell
+from harness.figures import How, tell
 from implementations._cpus import usable_cpus
 from implementations.codec.configuration import FLAVOURS as CODECS
 from implementations.codec.configuration import LATENTS_PER_FRAME
@@ -144,13 +144,55 @@ def spread(rounds: Sequence[Round], of: Callable[[Round], float]) -> Spread:
     return Spread(value, (min(low, value), max(high, value)))
 
 
-Figures = dict[str, tuple[Spread, str]]
-"""By metric: a figure for the ledger, and what it is of."""
+class Told(NamedTuple):
+    """A figure for the ledger, and what it is of."""
+
+    found: Spread
+    of: str
+    how: How = "modelled"
+
+
+Figures = dict[str, Told]
+"""By metric."""
 
 
 def report(rounds: Sequence[Round], weights: float) -> Figures:
     """Print what the rounds mean for a whole song. weights: seconds in which the estimator's are read."""
-    return {**_report_shares(rounds), **_report_table(rounds), **_report_first_audio(rounds, weights)}
+    return {**_report_frames(rounds), **_report_shares(rounds), **_report_table(rounds), **_report_first_audio(rounds, weights)}
+
+
+def frame_seconds(costs: Costs, *, guided: bool = True) -> float:
+    """A frame as it was measured, with the few layers that it had."""
+    frame = costs.frame[guided]
+    return frame.at(frame.layers)
+
+
+GAINS: Mapping[str, tuple[str, Callable[[Round], float]]] = {
+    "speedup_pair_batched": (
+        "both rows of guidance in one frame, over two frames of one row",
+        lambda one: 2 * frame_seconds(one.native[1], guided=False) / frame_seconds(one.native[1]),
+    ),
+    "speedup_kernels": (
+        "own kernels over upstream's arithmetic",
+        lambda one: frame_seconds(one.upstream[1]) / frame_seconds(one.native[1]),
+    ),
+    "speedup_cores": ("all cores over one", lambda one: frame_seconds(one.native[0]) / frame_seconds(one.native[1])),
+    "speedup_core_apart": (
+        "one core over all, the others left to caches",
+        lambda one: frame_seconds(one.native[1]) / frame_seconds(one.native[0]),
+    ),
+}
+"""What a frame of the generator gains, own kernels: by metric, in words and as a function of what one round measured."""
+
+
+def _report_frames(rounds: Sequence[Round]) -> Figures:
+    layers = rounds[0].native[1].frame[1].layers
+    print(f"measured, a frame of the generator with {layers} layers of its backbone:")
+    told = {}
+    for metric, (words, of) in GAINS.items():
+        told[metric] = Told(spread(rounds, of), f"a frame with {layers} layers: {words}", "measured")
+        print(f"  {words}: {told[metric].found}")
+    return told
 
 
 def _report_shares(rounds: Sequence[Round]) -> Figures:
@@ -167,7 +209,7 @@ def _report_shares(rounds: Sequence[Round]) -> Figures:
 
     for steps in (BASELINE_STEPS, STEPS):
         print(f"modelled, RTF as upstream runs it, pair batched, all cores, {steps} steps: {spread(rounds, partial(rtf, steps))}")
-    return {"time_share_error": (error, "the share of a whole song's time that differs most")}
+    return {"time_share_error": Told(error, "the share of a whole song's time that differs most")}
 
 
 def _report_table(rounds: Sequence[Round]) -> Figures:
@@ -183,7 +225,7 @@ def _report_table(rounds: Sequence[Round]) -> Figures:
         before = row.rtf
     last = spread(rounds, lambda one: table(one)[-1].rtf)
     print(f"  all of it: {last}")
-    return {"modelled_rtf": (last, "the last row of the cumulative table, on this machine")}
+    return {"modelled_rtf": Told(last, "the last row of the cumulative table, on this machine")}
 
 
 def _report_first_audio(rounds: Sequence[Round], weights: float) -> Figures:
@@ -198,11 +240,11 @@ def _report_first_audio(rounds: Sequence[Round], weights: float) -> Figures:
     for name, segment in {"upstream's, and the pipeline's of a checkpoint": SEGMENT, "short": SHORT_SEGMENT, "shortest": shortest}.items():
         whens[segment] = spread(rounds, partial(when, segment))
         print(f"  segments of {segment} frames ({name}): {whens[segment]}")
-    return {"modelled_first_audio_seconds": (whens[SEGMENT], f"the pipeline with published weights, segments of {SEGMENT} frames")}
+    return {"modelled_first_audio_seconds": Told(whens[SEGMENT], f"the pipeline with published weights, segments of {SEGMENT} frames")}
 
 
 def main() -> int:
-    """Exit code 0, or 1 where other work took too much of the cores: what was modelled is then printed, and told to nobody."""
+    """Exit code 0, or 1 where other work took too much of the cores: what was found is then printed, and told to nobody."""
     parser = argparse.ArgumentParser(prog="python -m implementations.generator.account", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
@@ -214,8 +256,8 @@ def main() -> int:
     if busy > MOST_BUSY:
         print(f"other work took {busy:.0%} of the cores, which spoils these times: nothing is told; again on a quiet machine")
         return 1
-    for metric, (found, of) in figures.items():
-        tell(metric, found.value, "modelled", of, interval=found.interval)
+    for metric, (found, of, how) in figures.items():
+        tell(metric, found.value, how, of, interval=found.interval)
     return 0
 
 

@@ -139,7 +139,10 @@ def test_the_program_tells_what_the_ledger_asks_of_it(told_by, monkeypatch):
     monkeypatch.setattr(account, "bandwidth", lambda threads: 30.0)
     monkeypatch.setattr(Others, "share", 0.02)
     told = told_by("implementations.generator.account")
-    assert all(figure.how == "modelled" and not figure.limit for figure in told.values())
+    assert {metric for metric, figure in told.items() if figure.how == "measured"} == set(account.GAINS)
+    assert all(figure.how in ("measured", "modelled") and not figure.limit for figure in told.values())
+    assert told["speedup_kernels"].value == told["speedup_cores"].value == 2.0
+    assert told["speedup_core_apart"].value == 0.5
     rtf = told["modelled_rtf"]
     assert (rtf.low / rtf.value, rtf.high / rtf.value) == pytest.approx((0.9, 1.2))
     assert told["time_share_error"].value == pytest.approx(share_error(shares_of(costs())))
