@@ -53,7 +53,7 @@ def run(command: str, root: Path, say: Callable[[str], None]) -> Shown:
         environment = {**os.environ, figures.FILE: str(told)}
         if program == "pytest":
             arguments = [*arguments, f"--junitxml={ran}"]
-        module = () if program == "python" else ("-m", program)
+        module = {"python": (), "harness": ("-m", "harness.cli")}.get(program, ("-m", program))
         last = ""
         with subprocess.Popen(
             [sys.executable, *module, *arguments], cwd=root, env=environment, text=True, errors="replace",

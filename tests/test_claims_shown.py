@@ -137,6 +137,15 @@ def test_a_run_of_pytest_counts_its_tests(root: Path, chosen: str, tests: Counts
     assert entry(replace(BEHAVES, shown_by=command), found).status == {1: "not held", 0: "held", 5: "not yet measured"}[found.exit]
 
 
+def test_a_run_of_the_harness_itself(root: Path) -> None:
+    found = showing.run("harness list", root, lambda line: None)
+    assert found.exit in {0, 5}, found.last
+    assert "No module" not in found.last
+    said: list[str] = []
+    assert showing.run("harness claims --help", root, said.append).exit == 0
+    assert any("--show" in line for line in said)
+
+
 def test_a_program_that_cannot_start_says_so(root: Path) -> None:
     found = showing.run("python -m missing", root, lambda line: None)
     assert found.exit == 1
