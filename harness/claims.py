@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.figures import Figure
 from harness.installed import Installed
 from harness.metrics import METRICS, SPEEDUP, Value, key
 from harness.realtime.judging import ASKED, LEAST_SECONDS, row_of
@@ -22,7 +21,7 @@ from harness.settings import ConfigurationError
 from harness.shown import Counts, Shown
 from harness.stats import Interval
 from harness.targets import Target
-from harness.verdict import Answer, Row, judge
+from harness.verdict import Answer, Row, answer_target, judge
 
 Status = Literal["held", "not held", "contradicts itself", "unreachable", "needs hardware", "not yet measured"]
 STATUSES: tuple[Status, ...] = ("held", "not held", "contradicts itself", "unreachable", "needs hardware", "not yet measured")
@@ -265,22 +264,22 @@ def _of_command(claim: Claim, shown: Shown) -> Entry:
     told = [figure for figure in shown.figures if figure.metric == claim.metric]
     if not told:
         return replace(blank, reason=f"{claim.shown_by} told no figure of {claim.metric}")
-    status, reason = _of_figure(claim, told[-1])
-    value = Interval(told[-1].value, told[-1].low, told[-1].high, 1)
-    return replace(blank, status=status, reason=reason, value=value, row=told[-1].of, how=told[-1].how)
+    figure = told[-1]
+    value = Interval(figure.value, figure.low, figure.high, 1)
+    status, reason = _of_figure(claim, value, limit=figure.limit)
+    return replace(blank, status=status, reason=reason, value=value, row=figure.of, how=figure.how)
 
 
-def _of_figure(claim: Claim, figure: Figure) -> tuple[Status, str]:
+def _of_figure(claim: Claim, value: Interval, *, limit: bool) -> tuple[Status, str]:
     if claim.at_most is None and claim.at_least is None:
         return "not yet measured", "it states no bound to judge by"
-    target = _target(claim)
-    favourable, unfavourable = (figure.low, figure.high) if claim.at_most is not None else (figure.high, figure.low)
-    within = [value <= target.bound if claim.at_most is not None else value >= target.bound for value in (unfavourable, favourable)]
-    if all(within):
-        return ("not yet measured", "nothing forbids it, and nothing reaches it yet") if figure.limit else ("held", claim.shown_by)
-    if any(within):
-        return "not yet measured", f"undecided: the bound lies inside the interval; again: {claim.shown_by}"
-    return ("unreachable" if figure.limit else "not held"), claim.shown_by
+    match answer_target(_target(claim), value).state:
+        case "pass":
+            return ("not yet measured", "nothing forbids it, and nothing reaches it yet") if limit else ("held", claim.shown_by)
+        case "fail":
+            return ("unreachable" if limit else "not held"), claim.shown_by
+        case _:
+            return "not yet measured", f"undecided: the bound lies inside the interval; again: {claim.shown_by}"
 
 
 def _behaved(shown: Shown, ended: str) -> dict[str, Any]:

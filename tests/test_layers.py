@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "verdict": {"installed", "metrics", "parity", "record", "settings", "targets"},
     "figures": set(),
     "shown": {"figures", "files", "settings"},
-    "claims": {"figures", "installed", "metrics", "realtime", "record", "settings", "shown", "stats", "targets", "verdict"},
+    "claims": {"installed", "metrics", "realtime", "record", "settings", "shown", "stats", "targets", "verdict"},
     "showing": {"claims", "figures", "machine", "measure", "project", "settings", "shown"},
     "history": {"files", "installed", "machine", "metrics", "record", "settings", "stats", "targets", "verdict"},
     "report": {
