@@ -1,7 +1,7 @@
 """The command line: `harness list | machine | run | gate | explain | judge | claims | publish | new`.
 
 Each command is a few lines over the same functions that pytest and asv use. Exit codes: 0 pass, 1 fail, 2 usage or
-configuration, 3 inconclusive, 4 invalid, 5 nothing, or less than planned, was measured.
+configuration, 3 inconclusive, 4 invalid, 5 nothing, or less than planned, was measured, 6 a defect of the harness itself.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness import authoring, commands, explaining, gating, publishing, running
-from harness.commands import INCOMPLETE, USAGE, Command, refusal
+from harness.commands import DEFECT, INCOMPLETE, USAGE, Command, refusal
 from harness.settings import NAMES, ConfigurationError, expected
 
 
@@ -46,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         # A disk that is full, a file that cannot be written: nothing that a traceback would explain better.
         code = _say(refusal(error), USAGE)
+    except Exception:
+        # Python's own answer is 1, which here is a verdict.
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        code = _say("a defect of the harness itself, no verdict; what was measured is kept, and the lines above say where it broke", DEFECT)
     _flush()
     return code
 
@@ -115,7 +121,8 @@ FIRST_STEPS = """first steps:
   harness explain COMPONENT.NAME     where the time of a row goes
   harness new component NAME         a plugin package of your own that works as it is
 
-exit codes: 0 pass, 1 fail, 2 usage or configuration, 3 inconclusive, 4 invalid, 5 nothing, or less than planned, was measured
+exit codes: 0 pass, 1 fail, 2 usage or configuration, 3 inconclusive, 4 invalid, 5 nothing, or less than planned, was measured,
+            6 a defect of the harness itself
 """
 
 

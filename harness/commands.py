@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.store import Store
     from harness.verdict import Verdicts
 
-USAGE, INCOMPLETE = 2, 5
+USAGE, INCOMPLETE, DEFECT = 2, 5, 6
 
 Command = Callable[[argparse.Namespace], int]
 

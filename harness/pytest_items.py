@@ -64,7 +64,7 @@ class Measured:
                 left = [out.reason for out in self.plan.left_out if out.component == component and out.case == target.case]
                 gone = [out for out in self.plan.unavailable if (out.component, out.implementation) == (component, target.implementation)]
                 if left:
-                    yield target, f"case {target.case} is measured by `harness run --thorough` alone: {left[0]}"
+                    yield target, f"case {target.case}: {left[0]}"
                 elif not gone:  # that its implementation is unavailable is said once, by an item of its own
                     yield target, "no planned row has its case, implementation and settings"
 

@@ -189,7 +189,7 @@ class _Implementation(pytest.Collector):
         planned = [item for item in plan.planned if (item.component, item.implementation) == (component, name)]
         if not planned:
             left = "; ".join(f"case {out.case}: {out.reason}" for out in plan.left_out if out.component == component)
-            yield Skipped.from_parent(self, name="left out", reason=f"measured by `harness run --thorough` alone: {left}")
+            yield Skipped.from_parent(self, name="left out", reason=left)
         # An outside peer is measured beside us, never judged: it has numbers, no verdicts.
         for item in (item for item in planned if item.role != "peer"):
             yield ParityItem.from_parent(self, name=f"parity[{_parameters(item)}]", planned=item, measured=self.measured)

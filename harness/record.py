@@ -240,7 +240,10 @@ class Planned:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What exists but is not measured in this session, and why. broken: it should work here, and its plugin raised."""
+    """What exists but is not measured in this session, and why.
+
+    implementation, case: "" where it is all of them. broken: it should work here, and its plugin raised.
+    """
 
     component: str
     implementation: str

@@ -49,5 +49,5 @@ def targets() -> list[Target]:
 
 def verdicts() -> Verdicts:
     gone = [LeftOut("spectrogram", "torch_cuda", "", "no CUDA device"), LeftOut("spectrogram", "torch_mps", "", "no MPS device")]
-    left = [LeftOut("dbn", "native", "ten-minutes", "over 60 s of audio per call: --thorough")]
+    left = [LeftOut("dbn", "", "ten-minutes", "only with --thorough: over 60 s of audio per call")]
     return judge(plan(records(), unavailable=gone, left_out=left), records(), targets(), ("x86-64-avx512", "any"), machine=MACHINE)

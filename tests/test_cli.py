@@ -280,6 +280,19 @@ def test_an_interruption_before_anything_ran_is_5(project, monkeypatch):
     assert (said.code, said.err.count("interrupted")) == (5, 1)
 
 
+def test_a_defect_of_the_harness_is_6_and_no_verdict(project, monkeypatch):
+    """Python ends a program that broke with 1, which here says that an implementation failed."""
+
+    def breaks(*_, **__):
+        raise IndexError("nobody thought of this")
+
+    monkeypatch.setattr("harness.measure.run", breaks)
+    said = project.here("run", "sorting.honest", *QUICK)
+    assert said.code == 6
+    assert "IndexError: nobody thought of this" in said.err
+    assert "a defect of the harness itself, no verdict" in said.flat
+
+
 def test_a_terminated_run_ends_in_order(project):
     """By an exception: what is to be ended (a compiler of the gate, a worker) is ended, not left alone."""
     process = project.start("run", "sorting.honest", "--case", "tiny", "--launches", "200")

@@ -238,7 +238,7 @@ def test_nothing_survives_a_session(outcomes):
 def test_the_reference_comes_along_and_long_cases_are_left_out_with_the_reason(installed):
     made = planned(installed, "twice", cases=())
     assert {(row.row, row.case) for row in made.planned} == {(row, case) for row in ("reference", "twice") for case in ("small", "tiny")}
-    assert made.left_out == (record.LeftOut("sorting", "", "long", "takes long"),)
+    assert made.left_out == (record.LeftOut("sorting", "", "long", "only with --thorough: takes long"),)
     thorough = planned(installed, "twice", cases=(), thorough=True)
     assert {row.case for row in thorough.planned} == {"small", "tiny", "long"}
     assert {row.case for row in planned(installed, "twice", cases=("long",)).planned} == {"long"}

@@ -184,7 +184,7 @@ def test_missed_and_undecided_targets_fail_and_say_why(project):
 
 def test_a_target_of_a_thorough_case_is_not_forgotten(project):
     said = run(project, "--harness=toy.fast", "-rs", "-k", "target", target={"metric": "peak_bytes", "at_most": 1e12, "case": "hour"})
-    assert re.search(r"SKIPPED.*target not judged: case hour is measured by `harness run --thorough` alone: takes an hour", said.out)
+    assert re.search(r"SKIPPED.*target not judged: case hour: only with --thorough: takes an hour", said.out)
 
 
 def test_a_target_of_settings_that_no_row_has_is_not_forgotten(project):

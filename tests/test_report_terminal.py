@@ -36,7 +36,7 @@ def test_the_plan_comes_first_and_can_be_left_out() -> None:
     text = shown(verdicts())
     assert text.startswith("session 20250102-030405-abc on x86_64-genuine-6-143-2c-a1b2c3, profile x86-64-avx512\n")
     assert text.index("unavailable: spectrogram.torch_cuda: no CUDA device") < text.index("row ")
-    assert "left out: dbn.native on ten-minutes: over 60 s of audio per call: --thorough" in text
+    assert "left out: dbn on ten-minutes: only with --thorough: over 60 s of audio per call" in text
     assert "no CUDA device" not in shown(verdicts(), plan=False)
 
 

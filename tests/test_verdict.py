@@ -244,9 +244,11 @@ def test_planned_then_unavailable_is_less_than_planned() -> None:
 
 
 def test_a_target_on_a_case_left_out_says_so() -> None:
-    left = LeftOut("spectrogram", "native", "long", "over 60 s: --thorough")
-    verdicts = judged(GOOD, [target(case="long")], of=plan(GOOD, left_out=[left]))
-    assert verdicts.notes == ("target not judged: spectrogram seconds_per_call <= 0.02 (targets.toml: entry 1): over 60 s: --thorough",)
+    left = LeftOut("spectrogram", "", "long", "only with --thorough: over 60 s")
+    for implementation in (None, "native"):
+        verdicts = judged(GOOD, [target(case="long", implementation=implementation)], of=plan(GOOD, left_out=[left]))
+        assert len(verdicts.notes) == 1
+        assert verdicts.notes[0].endswith("seconds_per_call <= 0.02 (targets.toml: entry 1): only with --thorough: over 60 s")
 
 
 def test_targets_left_for_the_same_reason_share_a_line() -> None:

@@ -131,7 +131,8 @@ def _cases(component: Component, cases: Sequence[str], thorough: bool) -> tuple[
     names = tuple(case.name for case in component.cases if wanted(case))
     if cases:
         return names, [] if names else [LeftOut(component.name, "", "", f"has no case {' or '.join(cases)}")]
-    return names, [LeftOut(component.name, "", case.name, case.thorough) for case in component.cases if case.thorough and not wanted(case)]
+    long = [case for case in component.cases if case.thorough and not wanted(case)]
+    return names, [LeftOut(component.name, "", case.name, f"only with --thorough: {case.thorough}") for case in long]
 
 
 def _combinations(sweep: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.metrics import SPEEDUP, Absent
-from harness.record import Plan, Planned
+from harness.record import LeftOut, Plan, Planned
 from harness.report import text
 from harness.stats import Interval
 from harness.verdict import Answer, Row, State, Verdicts, exit_code
@@ -217,11 +217,11 @@ def _written(value: object) -> str:
     return "+".join(map(str, value)) if isinstance(value, list | tuple) else shlex.quote(str(value).lower())
 
 
-def _by_reason(what: str, items: Iterable[object]) -> list[str]:
+def _by_reason(what: str, items: Iterable[LeftOut]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for item in items:
-        name = f"{item.component}.{item.implementation}" + (f" on {item.case}" if item.case else "")  # type: ignore[attr-defined]
-        reasons.setdefault(item.reason, []).append(name)  # type: ignore[attr-defined]
+        row = f"{item.component}.{item.implementation}" if item.implementation else item.component
+        reasons.setdefault(item.reason, []).append(f"{row} on {item.case}" if item.case else row)
     return [text.sentence(f"{what}: {', '.join(names)}: {reason}") for reason, names in reasons.items()]
 
 

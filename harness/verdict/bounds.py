@@ -105,7 +105,7 @@ def unjudged(plan: Plan, targets: Iterable[Target]) -> list[str]:
                 item.reason
                 for item in (*plan.unavailable, *plan.left_out)
                 if item.component == target.component
-                and target.implementation in (None, item.implementation)
+                and (target.implementation in (None, item.implementation) or not item.implementation)
                 and (target.case is None or item.case in ("", target.case))
             ]
             found.setdefault((target.component, (*reasons, "")[0]), []).append(target)
