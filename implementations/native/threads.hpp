@@ -1,6 +1,8 @@
 // A persistent pool: run(n, body) calls body(0) ... body(n - 1) on up to `threads` threads, the caller's included.
 // Before it sleeps, a thread that waits, for the next run or for the others to end this one, spins for a quarter of the time that it has just
 // worked: to wake it takes up to a tenth of a millisecond. No longer: who spins takes a core from others, and from whoever is measured next.
+// Workers keep off the caller's CPU. In a virtual machine Linux takes a CPU that sleeps for one that another guest has taken, and wakes a
+// thread on the CPU of its waker, where the two then work one after the other, for milliseconds or as long as both go to sleep between runs.
 #pragma once
 
 #include <algorithm>
@@ -13,12 +15,21 @@
 #include <thread>
 #include <vector>
 
+#if defined(__linux__)
+#include <pthread.h>
+#include <sched.h>
+#endif
+
 class ThreadPool {
     using Clock = std::chrono::steady_clock;
 
   public:
     explicit ThreadPool(int threads) {
         for (int i = 1; i < std::max(1, threads); ++i) workers_.emplace_back([this] { work(); });
+#if defined(__linux__)
+        // Where threads outnumber CPUs, or these cannot be told, the system places them as it likes.
+        if (sched_getaffinity(0, sizeof allowed_, &allowed_) || CPU_COUNT(&allowed_) < this->threads()) CPU_ZERO(&allowed_);
+#endif
     }
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
@@ -40,6 +51,7 @@ class ThreadPool {
             for (int i = 0; i < count; ++i) body(i);
             return;
         }
+        keep_off_this_cpu();
         {
             std::lock_guard<std::mutex> lock(mutex_);
             body_ = &body;
@@ -91,6 +103,18 @@ class ThreadPool {
         }
     }
 
+    // Close the caller's CPU to the workers, where it is another one than in the last run.
+    void keep_off_this_cpu() {
+#if defined(__linux__)
+        const int here = sched_getcpu();
+        if (here < 0 || here == caller_cpu_ || CPU_COUNT(&allowed_) == 0) return;
+        caller_cpu_ = here;
+        cpu_set_t others = allowed_;
+        CPU_CLR(here, &others);
+        for (auto& worker : workers_) pthread_setaffinity_np(worker.native_handle(), sizeof others, &others);
+#endif
+    }
+
     // Whether it came true before a quarter of the time worked was over.
     template <class Condition> static bool spun(Clock::duration worked, const Condition& condition) {
         const auto deadline = Clock::now() + std::min<Clock::duration>(worked / 4, kLongestSpin);
@@ -122,4 +146,8 @@ class ThreadPool {
     std::atomic<bool> stop_{false};
     int count_ = 0;
     std::exception_ptr error_;
+#if defined(__linux__)
+    cpu_set_t allowed_;  // of the thread that made the pool
+    int caller_cpu_ = -1;
+#endif
 };
