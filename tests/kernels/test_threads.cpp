@@ -1,6 +1,8 @@
-// The pool: each part of each run once, whether its threads look for work or sleep; errors reach the caller; it ends in either state.
+// The pool: each part of each run once, whether its threads look for work or sleep; errors reach the caller; it ends in either state;
+// workers keep off the caller's CPU, wherever that moves.
 #include "threads.hpp"
 
+#include <cstdio>
 #include <stdexcept>
 
 #include "check.hpp"
@@ -57,6 +59,38 @@ void ends(int threads) {
     }
 }
 
+#if defined(__linux__)
+// The caller goes from CPU to CPU; after naps workers sleep, else they look for work, when the next run wakes or meets them.
+void keeps_off_the_callers_cpu() {
+    cpu_set_t allowed;
+    check::that(sched_getaffinity(0, sizeof allowed, &allowed) == 0, "the CPUs of this thread cannot be told");
+    if (CPU_COUNT(&allowed) < 2) {
+        std::printf("threads: one CPU, nothing to keep off\n");
+        return;
+    }
+    ThreadPool pool(std::min(CPU_COUNT(&allowed), 3));
+    const auto caller = std::this_thread::get_id();
+    std::atomic<int> on_it{0}, elsewhere{0};
+    for (int run = 0; run < 300; ++run) {
+        for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+            if (!CPU_ISSET(cpu, &allowed)) continue;
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            check::that(sched_setaffinity(0, sizeof one, &one) == 0, "this thread cannot be bound");
+            pool.run(4, [&](int) {
+                if (std::this_thread::get_id() != caller) ++(sched_getcpu() == cpu ? on_it : elsewhere);
+                nap(20);
+            });
+            if (run % 3 == 0) nap(500);
+        }
+    }
+    sched_setaffinity(0, sizeof allowed, &allowed);
+    check::that(on_it == 0 && elsewhere > 0, "workers on the caller's CPU: expected 0 parts, found " + std::to_string(on_it) + " (elsewhere " +
+                                                 std::to_string(elsewhere) + ")");
+}
+#endif
+
 }  // namespace
 
 int main() {
@@ -65,5 +99,8 @@ int main() {
         errors_reach_the_caller(threads);
         ends(threads);
     }
+#if defined(__linux__)
+    keeps_off_the_callers_cpu();
+#endif
     return check::done("threads");
 }
