@@ -24,6 +24,7 @@ from harness.component import Implementation, Inputs, Loaded, Run
 from harness.settings import Settings
 
 SWEEP_BYTES = 64 << 20
+SETTLED = 1.25
 MESSAGE_CHARACTERS = 4000
 
 
@@ -38,6 +39,7 @@ class Runner:
         self._held: tuple[dict[str, np.ndarray], str] | None = None
         self._after_block: tuple[int, int] | None = None
         self._random = random.Random()
+        self._fastest: dict[int, int] = {}
 
     def prepare(self, *, inputs: dict[str, Inputs], seed: int) -> dict[str, Any]:
         """Take the inputs of a case, by seed; `seed` draws the order of calls."""
@@ -128,6 +130,20 @@ class Runner:
         timed = [self._timed(seed) for seed in seeds]
         joined = [self._joined(outputs) for _, outputs in timed]
         return {"wall_ns": [answer["wall_ns"] for answer, _ in timed], "outputs": joined, "mutated": self._mutated(seeds)}
+
+    def settle(self, *, seconds: float) -> dict[str, Any]:
+        """Calls until one takes about as long as the fastest on its inputs so far, or for `seconds`; how many."""
+        calls, started = 0, perf_counter_ns()
+        while perf_counter_ns() - started < seconds * 1e9:
+            seed = self._random.choice(list(self._inputs))
+            begun = perf_counter_ns()
+            returned.real(self._run(self._inputs[seed]))
+            took, fastest = perf_counter_ns() - begun, self._fastest.get(seed)
+            self._fastest[seed] = min(took, fastest or took)
+            calls += 1
+            if fastest is not None and took <= SETTLED * fastest:
+                break
+        return {"calls": calls}
 
     def block(self, *, calls: int, draw: int | None = None, laps: int = 0) -> dict[str, Any]:
         """Consecutive calls timed together, on inputs in random order; one of the outputs is kept. Chunks of a lone call are stamped.

@@ -34,6 +34,7 @@ def single_calls(lanes: Sequence[Lane], budget: float, effort: Effort, rng: rand
 
 def _slice(lane: Lane, seconds: float) -> None:
     assert lane.worker is not None
+    lane.settle()
     with lane.witness.watch(lane.worker.pid) as seen:
         answer = lane.ask("calls", count=MOST_CALLS // SLICES, seconds=seconds)
     stamps = answer["calls_ns"] / 1e9

@@ -17,6 +17,7 @@ from harness.record import Block, Outcome, Planned
 from harness.settings import show
 
 SLOWEST_COPY = 200e6  # bytes per second
+SETTLE_SECONDS = 0.016
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,15 @@ class Lane:
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         assert self.worker is not None
         return self.worker.ask(command, self.patience, **arguments)
+
+    def settle(self) -> None:
+        """Calls that are not timed, before some that are, where several threads work.
+
+        After a pause they all wake where they last ran or where their waker runs: often on one CPU, one behind the other, until the
+        system spreads them. That takes it some 4 to 12 ms (a tick is 4), longer than a block, in which it would be taken for the row.
+        """
+        if self.clock == "wall" and self.seconds <= SETTLE_SECONDS:
+            self.called += self.ask("settle", seconds=SETTLE_SECONDS, stay=True)["calls"]
 
     def end(self, outcome: Outcome | None = None, *, leave: bool = False) -> None:
         """No more of this row in this launch; its process goes, or is left for the next case."""

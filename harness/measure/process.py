@@ -90,10 +90,15 @@ class WorkerProcess:
         """The last of what the plugin printed."""
         return self._printed.decode(errors="replace")
 
-    def ask(self, command: str, patience: float = PATIENCE_SECONDS, tick: Tick | None = None, **arguments: Any) -> dict[str, Any]:
-        """The answer to a command; WorkerFailed when it raised, crashed, ran out of memory or took longer than `patience` seconds."""
+    def ask(
+        self, command: str, patience: float = PATIENCE_SECONDS, tick: Tick | None = None, *, stay: bool = False, **arguments: Any
+    ) -> dict[str, Any]:
+        """The answer to a command; WorkerFailed when it raised, crashed, ran out of memory or took longer than `patience` seconds.
+
+        stay: do not stop the process after it, for the next command follows at once.
+        """
         self.tell(command, patience, **arguments)
-        return self.answer(patience, tick)
+        return self.answer(patience, tick, stay=stay)
 
     def tell(self, command: str, patience: float = PATIENCE_SECONDS, **arguments: Any) -> None:
         """Send a command without waiting for its answer."""
@@ -115,7 +120,7 @@ class WorkerProcess:
                 except BrokenPipeError:
                     raise self._gone() from None
 
-    def answer(self, patience: float = PATIENCE_SECONDS, tick: Tick | None = None) -> dict[str, Any]:
+    def answer(self, patience: float = PATIENCE_SECONDS, tick: Tick | None = None, *, stay: bool = False) -> dict[str, Any]:
         """The answer to the last command."""
         deadline = time.monotonic() + patience
         try:
@@ -124,7 +129,8 @@ class WorkerProcess:
             self.kill()
             raise self._failed("crashed", f"{self._doing()} broke the protocol of its worker: {error}") from None
         self._busy = False
-        self._pause()
+        if not stay or "failed" in reply:
+            self._pause()
         if "failed" in reply:
             raise self._failed(reply["failed"], f"{self._doing()}: {reply['message']}")
         return reply
@@ -277,6 +283,7 @@ _PLACES = {
     "load": "load()",
     "cold": "the first call",
     "outputs": "a call",
+    "settle": "a call",
     "block": "a timed call",
     "calls": "a timed call",
     "first_chunks": "a timed call",

@@ -100,6 +100,7 @@ def _block(lane: Lane, seconds: float, effort: Effort, draw: int) -> tuple[int, 
     calls = min(MOST_CALLS_PER_BLOCK, max(1, round(effort.block_seconds / max(seconds, 1e-7))))
     with lane.attempt():
         assert lane.worker is not None
+        lane.settle()
         with lane.witness.watch(lane.worker.pid) as seen:
             answer = lane.ask("block", calls=calls, draw=draw, laps=effort.laps)
         wall, cpu = answer["wall_ns"] / 1e9, answer["cpu_ns"] / 1e9
