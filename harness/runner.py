@@ -114,8 +114,7 @@ class Runner:
         answer, outputs = self._timed(seed, self._cold_watch)
         share, more = self._added_bytes
         if share or more:
-            added = np.ones(max(0, round((1 + share) * memory.peak_rss() + more) - memory.rss()), np.uint8)
-            del added
+            memory.raise_peak(share, round(more))
             memory.raise_device_peak(share, round(more))
         answer |= {"peak_bytes": memory.peak_rss(), "peak_since_start": unreset, "device_peak": memory.device_peak()}
         joined, found = self._joined(outputs), self._implementation.requires
