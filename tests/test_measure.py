@@ -352,9 +352,10 @@ class Obliging:
     pid = 0
 
     def __init__(self, seconds):
-        self.seconds = seconds
+        self.seconds, self.asked = seconds, []
 
     def ask(self, command, patience, **arguments):
+        self.asked.append(command)
         if command == "block":
             spent = int(1e9 * self.seconds) * arguments["calls"]
             laps = {"laps_ns": np.zeros(0, np.int64), "lap_calls": 1}
@@ -445,6 +446,19 @@ def test_a_launch_of_the_gate_times_calls_enough_for_its_percentiles(installed, 
     calls.single_calls(lanes, spend.calls, gate_effort.EFFORT, random.Random(3))
     needed = 0.99 if seconds < 5e-5 else 0.95 if seconds < gate_effort.SHORT_SECONDS else 0.5
     assert all(len(lane.calls) >= calls_needed(needed) for lane in lanes)
+
+
+@pytest.mark.parametrize(("clock", "seconds", "settles"), [("wall", 0.002, True), ("cpu", 0.002, False), ("wall", 0.05, False)])
+def test_rows_of_several_threads_settle_before_what_is_timed(installed, clock, seconds, settles):
+    (lane,) = lanes_of(installed, (seconds,))
+    lane.clock = clock
+    taken.rounds([lane], 0.1, DEFAULT, calibration(), random.Random(3))
+    calls.single_calls([lane], 1.0, DEFAULT, random.Random(3))
+    asked = lane.worker.asked
+    timed = [place for place, command in enumerate(asked) if command in ("block", "calls")]
+    assert len(timed) > 4
+    assert all((asked[place - 1] == "settle") == settles for place in timed if place)
+    assert asked.count("settle") == (len(timed) if settles else 0)
 
 
 def test_the_order_of_the_rows_changes_from_round_to_round(installed, monkeypatch):

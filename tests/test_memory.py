@@ -1,6 +1,7 @@
 import mmap
 import subprocess
 import sys
+import textwrap
 import types
 from pathlib import Path
 
@@ -35,6 +36,38 @@ def test_peak_remembers_what_was_released_until_it_is_reset() -> None:
     assert memory.peak_rss() - base >= 90 * MIB
     assert memory.reset_peak_rss() is None
     assert memory.peak_rss() - base <= 32 * MIB
+
+
+@linux
+def test_a_raised_peak_grows_by_what_was_asked_and_leaves_the_allocator_as_it_was() -> None:
+    """glibc serves blocks from its heap up to the size of the largest that it was given back: faster than fresh pages."""
+    code = """
+        import ctypes
+        import numpy as np
+        from harness import memory
+
+        class Counts(ctypes.Structure):
+            _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallinfo2.restype = Counts
+
+        def own_pages():
+            before = libc.mallinfo2().hblks
+            block = np.empty(8 << 20, np.uint8)
+            return libc.mallinfo2().hblks - before
+
+        base = memory.peak_rss()
+        memory.raise_peak(0.5, 16 << 20)
+        print(own_pages(), memory.peak_rss() / (1.5 * base + (16 << 20)))
+        freed = np.ones(16 << 20, np.uint8)
+        del freed
+        print(own_pages())
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    fresh, reached, served = map(float, done.stdout.split())
+    assert (fresh, served) == (1, 0)
+    assert 0.98 < reached < 1.1
 
 
 @linux

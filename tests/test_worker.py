@@ -248,6 +248,22 @@ def test_an_injected_slow_down_shows_in_every_time_and_in_bytes(started):
     assert 1.5 < singles[1] / singles[0] < 4.0
 
 
+def test_calls_that_settle_end_with_a_usual_one_or_after_the_time_given(started):
+    worker = started("honest:REFERENCE")
+    assert worker.ask("settle", seconds=0.0) == {"calls": 0}
+    most = max(worker.ask("settle", seconds=5.0)["calls"] for _ in range(20))
+    assert 1 <= most < 500  # a second of sorting
+
+
+def test_a_process_that_is_to_stay_runs_on_until_its_next_answer(started):
+    worker = started("honest:REFERENCE")
+    assert until(lambda: psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED)
+    worker.ask("settle", seconds=0.001, stay=True)
+    assert psutil.Process(worker.pid).status() != psutil.STATUS_STOPPED
+    worker.ask("block", calls=1)
+    assert until(lambda: psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED)
+
+
 def test_stamps_divide_a_block_into_laps_of_equally_many_calls(started):
     worker = started("honest:REFERENCE")
     answer = worker.ask("block", calls=23, laps=5)
