@@ -47,7 +47,8 @@ def test_a_raised_peak_grows_by_what_was_asked_and_leaves_the_allocator_as_it_wa
         from harness import memory
 
         class Counts(ctypes.Structure):
-            _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+            names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+            _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
 
         libc = ctypes.CDLL("libc.so.6")
         libc.mallinfo2.restype = Counts
