@@ -106,7 +106,11 @@ def raise_peak(share: float, more: int) -> None:
     """
     size = round((1 + share) * peak_rss() + more) - rss()
     if size > 0:
-        with mmap.mmap(-1, size) as held:
+        try:
+            pages = mmap.mmap(-1, size)
+        except OSError as error:
+            raise MemoryError(f"{size} bytes to raise the peak of memory: {error.strerror}") from None
+        with pages as held:
             for place in range(0, size, mmap.PAGESIZE):
                 held[place] = 1
 

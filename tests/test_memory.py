@@ -72,6 +72,14 @@ def test_a_raised_peak_grows_by_what_was_asked_and_leaves_the_allocator_as_it_wa
 
 
 @linux
+def test_a_peak_that_cannot_be_raised_is_lack_of_memory() -> None:
+    limit = "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))"
+    code = f"import resource; from harness import memory; {limit}; memory.raise_peak(0, 4 << 30)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "MemoryError: 4" in done.stderr.splitlines()[-1]
+
+
+@linux
 def test_peak_of_a_fresh_process_does_not_inherit_its_parents() -> None:
     held = np.ones(256 * MIB, np.uint8)
     code = "from harness import memory; print(memory.peak_rss(), memory.ru_maxrss())"

@@ -247,8 +247,16 @@ def test_a_target_on_a_case_left_out_says_so() -> None:
     left = LeftOut("spectrogram", "", "long", "only with --thorough: over 60 s")
     for implementation in (None, "native"):
         verdicts = judged(GOOD, [target(case="long", implementation=implementation)], of=plan(GOOD, left_out=[left]))
-        assert len(verdicts.notes) == 1
-        assert verdicts.notes[0].endswith("seconds_per_call <= 0.02 (targets.toml: entry 1): only with --thorough: over 60 s")
+        about = "target not judged: spectrogram seconds_per_call <= 0.02 (targets.toml: entry 1)"
+        assert verdicts.notes == (f"{about}: only with --thorough: over 60 s",)
+
+
+def test_a_target_of_any_case_is_not_said_to_wait_for_a_case_left_out() -> None:
+    left = LeftOut("spectrogram", "", "long", "only with --thorough: over 60 s")
+    for implementation in (None, "native"):
+        elsewhere = target(implementation=implementation, settings={"threads": 7})
+        (note,) = judged(GOOD, [elsewhere], of=plan(GOOD, left_out=[left])).notes
+        assert note.endswith("no planned row has its case, implementation and settings")
 
 
 def test_targets_left_for_the_same_reason_share_a_line() -> None:

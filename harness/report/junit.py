@@ -30,7 +30,7 @@ def render(verdicts: Verdicts) -> str:
         for row in rows:
             _row(suite, row)
     for item in (*plan.unavailable, *plan.left_out) if plan else ():
-        name = _text(f"{item.implementation} {item.case}".strip())
+        name = _text(f"{item.implementation} {item.case}".strip() or item.component)
         gone = ET.SubElement(session, "testcase", classname=_text(item.component), name=name, time="0")
         _child(gone, "skipped", "not measured", item.reason)
     for suite in root.iter("testsuite"):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.metrics import SPEEDUP, Absent, Value, about, floor_value, rejected_share
-from harness.record import Plan, Planned, Record
+from harness.record import LeftOut, Plan, Planned, Record
 from harness.settings import same
 from harness.targets import Target
 from harness.verdict.answers import Answer, State
@@ -101,15 +101,18 @@ def unjudged(plan: Plan, targets: Iterable[Target]) -> list[str]:
     found: dict[tuple[str, str], list[Target]] = {}
     for target in targets:
         if target.component in components and not any(applies(target, item) for item in plan.planned):
-            reasons = [
-                item.reason
-                for item in (*plan.unavailable, *plan.left_out)
-                if item.component == target.component
-                and (target.implementation in (None, item.implementation) or not item.implementation)
-                and (target.case is None or item.case in ("", target.case))
-            ]
+            reasons = [item.reason for item in (*plan.unavailable, *plan.left_out) if _keeps_from(item, target)]
             found.setdefault((target.component, (*reasons, "")[0]), []).append(target)
     return [_unanswered(component, reason, of) for (component, reason), of in found.items()]
+
+
+def _keeps_from(item: LeftOut, target: Target) -> bool:
+    """Whether a target cannot be judged for what is left out; a case left out whole says nothing about a target of any case."""
+    if item.component != target.component:
+        return False
+    if not item.implementation:
+        return item.case in ("", target.case)
+    return target.implementation in (None, item.implementation) and (target.case is None or item.case in ("", target.case))
 
 
 def _unanswered(component: str, reason: str, targets: Sequence[Target]) -> str:
