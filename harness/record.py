@@ -52,7 +52,8 @@ class Samples:
     """What one launch measured. A field that is None was not measured; `missing` in the record says why.
 
     load: the load() context. cold: the first call in the fresh process; cold_chunks: seconds from its start to each chunk. calls:
-    wall seconds of single warm calls, in order (percentiles). chunks: per call, seconds from the start to each chunk.
+    wall seconds of single warm calls, in order (percentiles); slices: how many of them each turn of the row gave, neighbours in time
+    of the same turns of the other rows. chunks: per call, seconds from the start to each chunk.
     chunk_seconds: per such call, how much audio each chunk is, where the output is audio. first_chunks: seconds to the first chunk
     of further calls that were left there. memory: (timed calls so far, RSS then). peak_bytes: peak RSS of the process over the first
     call. base_bytes: RSS before load. produced: units of work found in the output of one call. weight_bytes: what the
@@ -64,6 +65,7 @@ class Samples:
     cold_chunks: tuple[float, ...] = ()
     blocks: tuple[Block, ...] = ()
     calls: tuple[float, ...] = ()
+    slices: tuple[int, ...] = ()
     chunks: tuple[tuple[float, ...], ...] = ()
     chunk_seconds: tuple[tuple[float, ...], ...] = ()
     first_chunks: tuple[float, ...] = ()
@@ -112,23 +114,6 @@ def mean_cpu_seconds(blocks: Iterable[Block]) -> float | None:
     """
     quiet = [block for block in blocks if block.quiet and block.calls > 0]
     return sum(block.cpu_seconds for block in quiet) / sum(block.calls for block in quiet) if quiet else None
-
-
-def comparable_seconds(
-    one: Iterable[Block], other: Iterable[Block], clock: Literal["wall", "cpu"]
-) -> tuple[dict[int, float], dict[int, float]]:
-    """Seconds per call of two sides of one launch, at the quiet rounds that both have.
-
-    Steady ones where all these blocks have them, else those of whole blocks on the clock.
-    """
-    mine, its = ({block.round: block for block in side if block.quiet} for side in (one, other))
-    common = sorted(mine.keys() & its.keys())
-    first, second = ({number: seconds for number in common if (seconds := side[number].steady_seconds)} for side in (mine, its))
-    if len(first) == len(second) == len(common):
-        return first, second
-    first, second = (seconds_by_round((side[number] for number in common), clock) for side in (mine, its))
-    timed = [number for number in common if number in first and number in second]
-    return {number: first[number] for number in timed}, {number: second[number] for number in timed}
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,11 @@ def mad(values: Sequence[float]) -> float:
     return 1.4826 * median([abs(value - middle) for value in values])
 
 
+def median_error(values: Sequence[float]) -> float:
+    """The standard error of the median where values are normal, by their `mad`; infinite for fewer than three."""
+    return 1.2533 * mad(values) / math.sqrt(len(values)) if len(values) >= 3 else math.inf
+
+
 def calls_needed(share: float, confidence: float = CONFIDENCE) -> int:
     """How many calls a percentile needs: with fewer, not even the slowest call bounds it from above with this confidence (Wilks 1941)."""
     return math.ceil(math.log(1 - confidence) / math.log(share))

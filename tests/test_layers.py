@@ -42,10 +42,12 @@ MAY_IMPORT = {
     },
     "worker": {"runner", "watchdog", "wire"},
     "measure": {
-        "audio", "clock", "component", "files", "machine", "parity", "record", "registry", "settings", "store", "watchdog", "wire",
+        "audio", "clock", "component", "files", "machine", "paired", "parity", "record", "registry", "settings", "stats", "store", "watchdog",
+        "wire",
     },
     "installed": {"record"},
     "stats": {"record"},
+    "paired": {"record", "stats"},
     "streamed": {"record", "stats"},
     "metrics": {"record", "settings", "stats", "streamed"},
     "targets": {"metrics", "component", "project", "settings"},
@@ -67,8 +69,8 @@ MAY_IMPORT = {
         "store", "targets", "verdict",
     },
     "gate": {
-        "clock", "component", "files", "machine", "measure", "metrics", "profile", "project", "record", "registry", "settings", "stats",
-        "store", "targets", "verdict", "watchdog",
+        "clock", "component", "files", "machine", "measure", "metrics", "paired", "profile", "project", "record", "registry", "settings",
+        "stats", "store", "targets", "verdict", "watchdog",
     },
 }  # fmt: skip
 DOORS = {

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from harness import metrics, stats
-from harness.gate.decide import Decision, Series
+from harness.gate.decide import LAUNCHES, Decision, Series
 from harness.gate.margins import kind_of
-from harness.gate.ratios import blocks_log_ratio, log_ratio, mean_log_ratio, typical_percentile
+from harness.gate.ratios import blocks_log_ratio, log_ratio, mean_log_ratio, percentile_log_ratio
 from harness.metrics import Absent, Key
 from harness.record import Plan, Planned, Record, Timing
 from harness.targets import Target
@@ -161,8 +161,9 @@ def _of_row(key: Key, lanes: Launches, fresh: Launches) -> list[Series]:
     for metric, ratio in _ratios(clock).items():
         screened = {lane: _launches(ratio, lanes, lane) for lane in (HEAD, COPY, INJECTED)}
         confirmed = {f"fresh_{lane}".replace("fresh_head", "fresh"): _launches(ratio, fresh, lane) for lane in screened}
-        # What no launch of head has is no metric of this row.
-        if screened[HEAD] and metric not in without and not (metric == OUTPUT and _same_output(lanes)):
+        # What no launch of head has is no metric of this row; nor is a mean that some lack, whose blocks are hardly long enough to divide.
+        least = min(LAUNCHES, len(lanes[HEAD])) if metric == WHOLE else 1
+        if len(screened[HEAD]) >= least and metric not in without and not (metric == OUTPUT and _same_output(lanes)):
             judged_on = "cpu" if metric == WHOLE else clock if metric in (SECONDS, OUTPUT, *ONCE) else "wall"
             found.append(Series(key, metric, judged_on, seconds, **screened, **confirmed))
     return found
@@ -189,6 +190,9 @@ def _ratios(clock: metrics.Clock) -> dict[str, Callable[[Record, Record], float 
         made, before = record.samples.produced, base.samples.produced
         return None if found is None or not made or not before else found + math.log(before / made)
 
+    def percentile(metric: str, share: float) -> Callable[[Record, Record], float | None]:
+        return lambda record, base: percentile_log_ratio(record.samples, base.samples, share, kind_of(metric).offset)
+
     def of(metric: str, value: Callable[[Record], float | None]) -> Callable[[Record, Record], float | None]:
         def ratio(record: Record, base: Record) -> float | None:
             mine, other, offset = value(record), value(base), kind_of(metric).offset
@@ -197,20 +201,17 @@ def _ratios(clock: metrics.Clock) -> dict[str, Callable[[Record, Record], float 
         return ratio
 
     single: dict[str, Callable[[Record], float | None]] = {
-        **{name: partial(_percentile, share) for name, share in metrics.PERCENTILES.items()},
         "cold_seconds": lambda r: _timing(r.samples.cold, clock),
         "load_seconds": lambda r: _timing(r.samples.load, clock),
         **{name: partial(metrics.of_launch, name) for name in ("time_to_first_audio_seconds", "peak_bytes", "device_peak_bytes")},
     }
-    return {SECONDS: seconds, WHOLE: whole, OUTPUT: output, **{metric: of(metric, value) for metric, value in single.items()}}
+    percentiles = {metric: percentile(metric, share) for metric, share in metrics.PERCENTILES.items()}
+    once = {metric: of(metric, value) for metric, value in single.items()}
+    return {SECONDS: seconds, WHOLE: whole, OUTPUT: output, **percentiles, **once}
 
 
 def _timing(timing: Timing | None, clock: metrics.Clock) -> float | None:
     return None if timing is None else timing.cpu_seconds if clock == "cpu" else timing.wall_seconds
-
-
-def _percentile(share: float, record: Record) -> float | None:
-    return typical_percentile(record.samples.calls, share) if record.samples.calls else None
 
 
 def _calls(lanes: Launches) -> int:

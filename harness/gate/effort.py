@@ -18,6 +18,7 @@ EFFORT = Effort(
     laps=25,
     alike=True,
     first_chunk_seconds=0.0,
+    slice_seconds=0.01,
 )
 SLOW_ROUNDS, SLOW_SECONDS = 6, 0.01
 """Rounds of a launch where a call takes longer than a block should: enough calls for the 50 % latency."""

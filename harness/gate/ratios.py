@@ -6,9 +6,9 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from harness import metrics, stats
+from harness import metrics, paired, stats
 from harness.metrics import Absent
-from harness.record import Block, comparable_seconds, mean_cpu_seconds
+from harness.record import Block, Samples
 
 STRETCHES = 16
 """Into at most so many stretches of consecutive calls single calls are divided."""
@@ -31,30 +31,46 @@ def log_ratio(head: float, base: float, *, better: metrics.Better = "less") -> f
 
 
 def blocks_log_ratio(head: Sequence[Block], base: Sequence[Block], clock: metrics.Clock) -> float | Absent:
-    """log(head / base) of the seconds per call of one launch: the median over the quiet rounds that both sides have.
+    """log(head / base) of the seconds per call of one launch: the median over the rounds that both sides have (`paired.comparable`).
 
     Neighbours in time share what the machine does to both, and the steady part of a block leaves out what interrupts a few calls.
     Chosen by how far equal workers are apart, 2 shared cores, 16 rounds, rms in percent of 48 pairs (10 us; 1 ms): this, with the
     workers on one CPU, 0.8, 0.9; the 15 % quantile of whole blocks, each worker where it was, 1.7, 1.7 and now and then 50, where
     one core was slower than the other. 32 rounds give 0.8, 0.8, and 12 of 4 ms 0.8, 0.9: the rest is memory layout, which only
-    more launches tell.
+    more launches tell. On a machine whose speed changed by a third every 100 ms few rounds are quiet: those alone gave 1.6 (10 us)
+    and 1.5 (50 ms), all of them 0.6 and 1.3.
     """
-    ratios = stats.paired_log_ratios(*comparable_seconds(head, base, clock))
+    ratios = paired.log_ratios(head, base, clock)
     if not ratios:
-        one, other = (sum(block.quiet for block in side) for side in (head, base))
-        return Absent(f"no quiet round in common: {one} of head, {other} of base")
+        return Absent(f"no round in common: {len(head)} of head, {len(base)} of base")
     return stats.median(ratios)
 
 
 def mean_log_ratio(head: Sequence[Block], base: Sequence[Block]) -> float | None:
-    """log(head / base) of the mean processor time of all calls (`mean_cpu_seconds`); None of blocks that are not divided.
+    """log(head / base) of the mean processor time of all calls of the rounds that compare; None of blocks that are not divided.
 
     Bursts are in no steady part of a block and in no quiet stretch of calls. Equal workers differ by 1 to 3 % (rms).
     """
-    if not all(block.steady_seconds for block in (*head, *base) if block.quiet):
+    pairs = paired.comparable(head, base, "cpu")
+    if not pairs or not all(block.steady_seconds for pair in pairs for block in pair):
         return None
-    one, other = mean_cpu_seconds(head), mean_cpu_seconds(base)
-    return None if one is None or other is None else log_ratio(one, other)
+    one, other = (sum(b.cpu_seconds for b in side) / sum(b.calls for b in side) for side in zip(*pairs, strict=True))
+    return log_ratio(one, other)
+
+
+def percentile_log_ratio(head: Samples, base: Samples, share: float, offset: float) -> float | None:
+    """log(head / base) of a percentile of the single calls of one launch, at one speed of the machine; None without calls.
+
+    The median is that of all calls, what lies beyond is that of a quiet stretch (`typical_percentile`). offset: seconds added to both.
+    Over 32 pairs of equal workers on a machine whose speed changed by a third every 100 ms, the median of calls of 10 us, 1 ms and
+    50 ms differed by 21, 13 and 11 % (rms) as measured and by 2.3, 1.0 and 3.3 % at one speed, the 95 % latency of 10 us and 1 ms by
+    18 and 13 % and by 5 and 5 %.
+    """
+    if not head.calls or not base.calls:
+        return None
+    mine, its = paired.at_one_speed(head, base, share)
+    of = typical_percentile if share > 0.5 else stats.quantile
+    return log_ratio(of(mine, share) + offset, of(its, share) + offset)
 
 
 def typical_percentile(calls: Sequence[float], share: float) -> float:

@@ -154,7 +154,7 @@ class Trials:
 def fingerprint() -> str:
     """Of the code that a verdict comes from; equal where only comments and layout differ. Verdicts of another gate are not counted."""
     root = Path(__file__).parents[1]
-    patterns = ("gate/**/*.py", "measure/*.py", "clock.py", "record.py", "returned.py", "runner.py", "stats.py", "worker.py")
+    patterns = ("gate/**/*.py", "measure/*.py", "clock.py", "paired.py", "record.py", "returned.py", "runner.py", "stats.py", "worker.py")
     files = {path for pattern in patterns for path in root.glob(pattern)}
     digest = hashlib.sha256()
     for path in sorted(files - {root / "gate" / f"{name}.py" for name in APART}):

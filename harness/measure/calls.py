@@ -10,7 +10,9 @@ from harness.measure.effort import Effort
 from harness.measure.lane import Lane, check_kept, copying
 
 MOST_CALLS = 1000
-SLICES = 4
+LEAST_SLICES = 4
+"""As many times a row moves to another CPU, where rows share one."""
+
 FIRST_CHUNKS = 60
 """Of all launches of a row together: what a 95th percentile needs."""
 
@@ -18,29 +20,31 @@ FIRST_CHUNKS = 60
 def single_calls(lanes: Sequence[Lane], budget: float, effort: Effort, rng: random.Random) -> None:
     """One stamp per call, in slices that take turns. Blocks of one call are single calls already."""
     share = budget / max(1, len(lanes))
+    slices = max(LEAST_SLICES, round(share / effort.slice_seconds))
     for lane in lanes:
-        if lane.seconds > share / SLICES and all(block.calls == 1 for block in lane.blocks):
-            lane.calls = [block.wall_seconds for block in lane.blocks]
+        if lane.seconds > share / slices and all(block.calls == 1 for block in lane.blocks):
+            lane.calls, lane.slices = [block.wall_seconds for block in lane.blocks], [1] * len(lane.blocks)
             _keep_chunks(lane, lane.block_chunks)
     cpus = draw_cpus(rng)
-    for number in range(SLICES):
+    for number in range(slices):
         if effort.alike:
-            share_a_cpu(lanes, cpus[number % len(cpus)])
+            share_a_cpu(lanes, cpus[LEAST_SLICES * number // slices % len(cpus)])
         for lane in rng.sample(list(lanes), len(lanes)):
-            if not lane.done and not (lane.seconds > share / SLICES and lane.calls):
+            if not lane.done and not (lane.seconds > share / slices and lane.calls):
                 with lane.attempt():
-                    _slice(lane, share / SLICES)
+                    _slice(lane, share / slices, MOST_CALLS // slices)
 
 
-def _slice(lane: Lane, seconds: float) -> None:
+def _slice(lane: Lane, seconds: float, count: int) -> None:
     assert lane.worker is not None
     lane.settle()
     with lane.witness.watch(lane.worker.pid) as seen:
-        answer = lane.ask("calls", count=MOST_CALLS // SLICES, seconds=seconds)
+        answer = lane.ask("calls", count=count, seconds=seconds)
     stamps = answer["calls_ns"] / 1e9
     lane.witness.add("calls", seen, wall=float(stamps.sum()), cpu=answer["cpu_ns"] / 1e9, after=copying(lane, answer))
     lane.called += len(stamps)
     lane.calls += stamps.tolist()
+    lane.slices.append(len(stamps))
     _keep_chunks(lane, zip(answer["chunks_ns"], answer["chunk_rows"], strict=True))
     check_kept(lane)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ class Effort:
     answers every seed before it is timed; of slower ones the timed calls are checked. laps: stamps within a block, see Block. alike:
     the rows do the same work, so their blocks have equally many calls, and those of one thread take their rounds on the same CPU,
     now on this one, now on another. first_chunk_seconds: what calls that are left at their first chunk may take in each launch of a
-    row, so that a percentile of first chunks can be told.
+    row, so that a percentile of first chunks can be told. slice_seconds: of single calls between two turns of the other rows, about.
     """
 
     slow_rounds: int = 1
@@ -36,6 +37,7 @@ class Effort:
     laps: int = 0
     alike: bool = False
     first_chunk_seconds: float = 2.0
+    slice_seconds: float = math.inf
 
 
 EXTENSION_SECONDS = 6.0

@@ -79,6 +79,7 @@ class Lane:
     seconds: float = 0.0  # of one warm call
     blocks: list[Block] = field(default_factory=list)
     calls: list[float] = field(default_factory=list)
+    slices: list[int] = field(default_factory=list)  # calls of each turn
     row_seconds: float | None = None  # of audio in a row of the output, where it is audio
     chunks: list[tuple[float, ...]] = field(default_factory=list)
     chunk_seconds: list[tuple[float, ...]] = field(default_factory=list)

@@ -95,6 +95,7 @@ def samples(lane: Lane) -> Samples:
         cold_chunks=tuple(arrival / 1e9 for arrival in cold.get("arrivals_ns", ())),
         blocks=tuple(lane.blocks),
         calls=tuple(lane.calls),
+        slices=tuple(lane.slices),
         chunks=tuple(lane.chunks),
         chunk_seconds=tuple(lane.chunk_seconds),
         first_chunks=tuple(lane.first_chunks),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import random
 import statistics
 import time
@@ -11,18 +10,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness import paired, stats
 from harness.clock import LEAST_LAPS
 from harness.measure.calibration import Calibration
 from harness.measure.cpus import draw_cpus, share_a_cpu
 from harness.measure.effort import EXTENSION_SECONDS, Effort
 from harness.measure.lane import Lane, check_kept, copying
-from harness.record import Block, comparable_seconds
+from harness.record import Block
 
 SLOW_SECONDS = 1.0
 LEAST_ROUNDS = 3
 MOST_CALLS_PER_BLOCK = 2000
 SETTLED = 0.008
 """Of a log-ratio: launches vary by as much for reasons that no round tells."""
+
+ALIKE = 2.5
+"""Rows that do the same work may differ by so much and still take part in the same rounds: one was timed while the machine was fast."""
 
 SAME_CPU_ROUNDS = 4
 STEADY_SHARE = 0.9
@@ -37,20 +40,22 @@ def rounds(lanes: Sequence[Lane], budget: float, effort: Effort, calibration: Ca
     before = calibration()
     while active := [lane for lane in lanes if not lane.done]:
         # Anew for each round: what was slow in its first call need not be slow in its second.
-        number, (total, strides) = len(speeds), _schedule([lane.seconds for lane in active], budget, effort)
+        usual = statistics.median_low(lane.seconds for lane in active) if effort.alike else 0.0
+        seconds = [lane.seconds if lane.seconds > ALIKE * usual else usual for lane in active]
+        number, (total, strides) = len(speeds), _schedule(seconds, budget, effort)
         quiet = sum(calibration.quiet(speed) for speed in speeds)
         if number >= total:
-            # Beyond the planned rounds: one for each noisy round, as far as time allows; more while they say too little.
+            # Beyond the planned rounds: one for each noisy round, as far as time allows; more while they say too little. Of rows that
+            # do the same work none, where those there are say enough.
             spent = time.monotonic() - started
             replacing = quiet < total and number < 1.5 * total and spent < 1.5 * budget
             extending = number < effort.extension * total and spent < EXTENSION_SECONDS
-            if not (replacing or (extending and not all(_settled(lane, active[0]) for lane in active[1:]))):
+            if not (replacing or extending) or (effort.alike and all(_settled(lane, active[0]) for lane in active[1:])):
                 break
         turn = [lane for lane, stride in zip(active, strides, strict=True) if number % stride == 0]
         if effort.alike and number % SAME_CPU_ROUNDS == 0:
             share_a_cpu(active, cpus[number // SAME_CPU_ROUNDS % len(cpus)])
         draw = rng.randrange(1 << 62)
-        usual = statistics.median_low(lane.seconds for lane in active) if effort.alike else None
         drawn = rng.sample(turn, len(turn))
         measured = [(lane, timing) for lane in drawn if (timing := _block(lane, usual or lane.seconds, effort, draw)) is not None]
         after = calibration()
@@ -70,12 +75,7 @@ def rounds(lanes: Sequence[Lane], budget: float, effort: Effort, calibration: Ca
 
 def _settled(lane: Lane, first: Lane) -> bool:
     """Whether what the rounds say of a lane beside the first one is known to SETTLED: the standard error of their median ratio."""
-    own, other = comparable_seconds(lane.blocks, first.blocks, "cpu" if lane.clock == "cpu" else "wall")
-    if len(own) < LEAST_ROUNDS:
-        return False
-    ratios = np.log(list(own.values())) - np.log(list(other.values()))
-    spread = float(np.median(abs(ratios - np.median(ratios))))
-    return 1.2533 * 1.4826 * spread <= SETTLED * math.sqrt(len(ratios))
+    return stats.median_error(paired.log_ratios(lane.blocks, first.blocks, "cpu" if lane.clock == "cpu" else "wall")) <= SETTLED
 
 
 def _schedule(seconds: Sequence[float], budget: float, effort: Effort) -> tuple[int, list[int]]:
