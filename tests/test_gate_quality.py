@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from harness.gate.trial import Specimen
 from harness.report import errors
 from harness.settings import ConfigurationError
 
+DOCS = Path(__file__).parents[1] / "docs"
 MEAN = "--benchmark-compare-fail=mean:5%"
 SLOWED = Specimen("1ms", 0.03, 0.034, 0.0297, 0.029, 0.0304, 24)
 
@@ -63,12 +65,12 @@ def test_what_the_gate_must_never_do_is_wrong():
     assert not wrong(rates([verdict(state="fail", tool=MEAN)])[0]), "that is the peer's fault"
 
 
-def test_a_file_is_read_to_its_last_whole_line_and_for_this_machine_alone(tmp_path):
+def test_a_file_is_read_to_its_last_whole_line_and_for_all_machines(tmp_path):
     file = tmp_path / "quality.jsonl"
     lines = [line(one) for one in (verdict(), verdict(machine="there"), verdict(state="fail"))]
     file.write_text("\n".join(lines) + "\n" + lines[0][:20])
-    assert [one.state for one in read(file, "here")] == ["pass", "fail"]
-    assert read(tmp_path / "none", "here") == []
+    assert [(one.machine, one.state) for one in read(file)] == [("here", "pass"), ("there", "pass"), ("here", "fail")]
+    assert read(tmp_path / "none") == []
 
 
 def test_what_follows_an_unfinished_line_is_not_lost_with_it(tmp_path):
@@ -76,9 +78,9 @@ def test_what_follows_an_unfinished_line_is_not_lost_with_it(tmp_path):
     file.write_text(line(verdict()) + "\n" + line(verdict(state="fail"))[:20])
     mend(file)
     append(file, dataclasses.asdict(verdict(state="inconclusive")))
-    assert [one.state for one in read(file, "here")] == ["pass", "inconclusive"]
+    assert [one.state for one in read(file)] == ["pass", "inconclusive"]
     mend(file)
-    assert len(read(file, "here")) == 2
+    assert len(read(file)) == 2
     mend(tmp_path / "none")
 
 
@@ -86,7 +88,7 @@ def test_a_line_that_is_no_verdict_is_named(tmp_path):
     file = tmp_path / "quality.jsonl"
     file.write_text(line(verdict()) + "\nnonsense\n" + line(verdict()) + "\n")
     with pytest.raises(ConfigurationError, match="line 2"):
-        read(file, "here")
+        read(file)
 
 
 def test_verdicts_of_another_gate_and_lines_of_an_older_harness_are_told_apart(tmp_path):
@@ -96,10 +98,10 @@ def test_verdicts_of_another_gate_and_lines_of_an_older_harness_are_told_apart(t
     append(file, dataclasses.asdict(verdict(code="a", tool=MEAN)))
     append(file, {"machine": "here", "code": "a", "when": "", **dataclasses.asdict(SLOWED)})
     append(file, {"machine": "here", "code": "a", "when": "", **dataclasses.asdict(dataclasses.replace(SLOWED, share=0.0301))})
-    assert [one.tool for one in read(file, "here")] == [GATE, MEAN]
-    assert [one.tool for one in read(file, "here", "a")] == [MEAN]
+    assert [one.tool for one in read(file)] == [GATE, MEAN]
+    assert [one.tool for one in read(file, "a")] == [MEAN]
     assert [one.share for one in specimens(file, "here", "a")] == [0.0301], "the latest"
-    assert specimens(file, "here", "b") == []
+    assert specimens(file, "here", "b") == specimens(file, "there", "a") == []
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 60, 300])
@@ -167,14 +169,14 @@ def test_the_fingerprint_is_of_what_a_verdict_comes_from():
 
 def test_all_kernels_together_are_one_row_of_each_tool_and_slow_down():
     verdicts = [verdict(case=case, slower=slower) for case in ("10us", "1ms", "50ms") for slower in (0.0, 0.1) for _ in range(2)]
-    together = Quality("here", verdicts, [], owed=0, older=0).together
+    together = Quality(verdicts, [], owed=0, older=0).together
     assert [(rate.slower, rate.n, rate.states["pass"][0]) for rate in together] == [(0.0, 6, 1.0), (0.1, 6, 1.0)]
 
 
 def test_the_page_names_machine_dates_versions_and_every_rate():
     verdicts = [verdict(slower=one, versions={"asv": "0.6.6"}, commit="0123456789ab", neighbour=0.98) for one in SLOWER]
-    verdicts.append(verdict(tool=MEAN, state="fail", when="2025-02-03T04:05:06+00:00"))
-    page = errors.markdown(Quality("here", verdicts, [SLOWED], owed=3, older=2), [("machine", "some|machine")], "harness gate --quality 9")
+    verdicts.append(verdict(tool=MEAN, state="fail", when="2025-02-03T04:05:06+00:00", machine="there"))
+    page = errors.markdown(Quality(verdicts, [SLOWED], owed=3, older=2), [("machine", "some|machine")], "harness gate --quality 9")
     assert "some\\|machine" in page
     assert page.count("\n| harness gate | 1ms | idle |") == len(SLOWER)
     assert page.count("\n| harness gate | idle |") == len(SLOWER)
@@ -185,10 +187,22 @@ def test_the_page_names_machine_dates_versions_and_every_rate():
         "3% is 2.97",
         "`harness gate --quality 9`",
         "0.98 CPUs",
+        "4 by here, 1 by there",
         "3 more runs are owed",
         "2 verdicts",
     ):
         assert words in page, words
+
+
+def test_the_page_of_this_project_says_what_the_verdicts_beside_it_say():
+    page, file = DOCS / "gate-quality.md", DOCS / "gate-quality.jsonl"
+    verdicts = read(file)
+    assert len({one.code for one in verdicts}) == 1, "one gate"
+    known = Quality(verdicts, specimens(file, verdicts[-1].machine, verdicts[-1].code), owed=0, older=0)
+    told = set(page.read_text(encoding="utf-8").splitlines())
+    missing = [line for line in errors.markdown(known, [], "").splitlines() if line.startswith("|") and line not in told]
+    assert missing == []
+    assert not any(wrong(one) for one in known.rates)
 
 
 @pytest.mark.long

@@ -437,6 +437,37 @@ def test_rows_that_do_the_same_work_make_equally_many_calls_in_a_round(installed
         assert all(equal) if alike else not any(equal)
 
 
+def test_rows_that_do_the_same_work_take_part_in_the_same_rounds_unless_one_is_really_slower(installed, monkeypatch):
+    monkeypatch.setattr(taken, "share_a_cpu", lambda lanes, cpu: None)
+    for first, same in (((0.033, 0.057, 0.033, 0.058), True), ((0.033, 0.033, 0.033, 0.4), False)):
+        lanes = lanes_of(installed, first)
+        taken.rounds(lanes, 1.6, dataclasses.replace(gate_effort.EFFORT, extension=1), calibration(), random.Random(3))
+        taken_part = [[block.round for block in lane.blocks] for lane in lanes]
+        assert (taken_part[3] == taken_part[0]) is same
+        assert taken_part[1] == taken_part[0]
+        assert len(taken_part[0]) >= 6
+
+
+def test_noisy_rounds_are_not_replaced_where_rows_that_do_the_same_work_are_known_well(installed, monkeypatch):
+    monkeypatch.setattr(taken, "share_a_cpu", lambda lanes, cpu: None)
+    for alike, rounds in ((True, 10), (False, 15)):
+        lanes = lanes_of(installed, (0.002, 0.002))
+        effort = Effort(alike=alike, most_rounds=10)
+        taken.rounds(lanes, 0.04, effort, calibration(*[1.5**n for n in range(1, 60)]), random.Random(3))
+        assert len(lanes[0].blocks) == rounds
+
+
+@pytest.mark.parametrize(("seconds", "slices"), [(1e-4, 4), (0.001, 12), (0.05, 6)])
+def test_single_calls_are_timed_in_slices_that_take_turns(installed, monkeypatch, seconds, slices):
+    for module in (taken, calls):
+        monkeypatch.setattr(module, "share_a_cpu", lambda lanes, cpu: None)
+    lanes, spend = lanes_of(installed, (seconds,) * 4), gate_effort.budget([seconds] * 4)
+    taken.rounds(lanes, spend.rounds, gate_effort.EFFORT, calibration(), random.Random(3))
+    calls.single_calls(lanes, spend.calls, gate_effort.EFFORT, random.Random(3))
+    assert [sum(lane.slices) for lane in lanes] == [len(lane.calls) for lane in lanes]
+    assert all(len(lane.slices) == slices for lane in lanes)
+
+
 @pytest.mark.parametrize("seconds", [1e-5, 1e-4, 6e-4, 0.0019, 0.0021, 0.0025, 0.003, 0.0039, 0.0041, 0.009, 0.03])
 def test_a_launch_of_the_gate_times_calls_enough_for_its_percentiles(installed, monkeypatch, seconds):
     for module in (taken, calls):

@@ -44,9 +44,10 @@ class Note(Protocol):
 
 @dataclass(frozen=True)
 class Quality:
-    """What is known on one machine of the gate as it is now. owed: verdicts that are missing. older: those of another gate, not counted."""
+    """What is known of the gate as it is now. verdicts: of all machines. specimens: of this one. owed: verdicts that are missing.
+    older: those of another gate, not counted.
+    """
 
-    machine: str
     verdicts: Sequence[Verdict]
     specimens: Sequence[Specimen]
     owed: int
@@ -82,7 +83,7 @@ def run(file: Path, n: int, *, machine: str, profile: str, note: Note, seconds: 
     """
     code = trial.fingerprint()
     mend(file)
-    owed = list(jobs(read(file, machine, code), n))
+    owed = list(jobs(read(file, code), n))
     deadline = math.inf if seconds is None else time.monotonic() + seconds
     if owed:
         with TemporaryDirectory(prefix="harness-quality-") as folder:
@@ -93,7 +94,8 @@ def run(file: Path, n: int, *, machine: str, profile: str, note: Note, seconds: 
                     append(file, *({**stamp.fields(), **dataclasses.asdict(one)} for one in trials.calibrate(case)))
             if time.monotonic() < deadline:
                 trials.slow_down(specimens(file, machine, code))
-            given = {(one.case, one.slower, one.busy): one.seconds for one in read(file, machine, code) if one.tool == GATE}
+            gates = sorted((one for one in read(file, code) if one.tool == GATE), key=lambda one: one.machine == machine)
+            given = {(one.case, one.slower, one.busy): one.seconds for one in gates}  # by this machine, where it gave one
             for done, job in enumerate(owed):
                 if time.monotonic() >= deadline:
                     break
@@ -102,8 +104,8 @@ def run(file: Path, n: int, *, machine: str, profile: str, note: Note, seconds: 
                 append(file, *map(dataclasses.asdict, said))
                 if job.asks == GATE:
                     given[job.case, job.slower, job.busy] = said[0].seconds
-    found, every = read(file, machine, code), read(file, machine)
-    return Quality(machine, found, specimens(file, machine, code), len(list(jobs(found, n))), len(every) - len(found))
+    found, every = read(file, code), read(file)
+    return Quality(found, specimens(file, machine, code), len(list(jobs(found, n))), len(every) - len(found))
 
 
 def wanted(asks: str, slower: float, n: int) -> int:

@@ -1,4 +1,7 @@
-"""Verdicts whose right answer is known: kept in a file that only grows, and counted with exact intervals."""
+"""Verdicts whose right answer is known: kept in a file that only grows, and counted with exact intervals.
+
+Files of several machines may be joined: verdicts of one gate count together, wherever they were given.
+"""
 
 from __future__ import annotations
 
@@ -74,15 +77,16 @@ class Rate:
         return self.others.get("fail", 0)
 
 
-def read(file: Path, machine: str, code: str | None = None) -> list[Verdict]:
-    """The verdicts that a file holds of this machine, and of this gate; an unfinished last line is left out."""
-    return [Verdict(**line) for line in _lines(file, machine, code) if "state" in line]
+def read(file: Path, code: str | None = None) -> list[Verdict]:
+    """The verdicts that a file holds, of any machine; of this gate, or of all. An unfinished last line is left out."""
+    return [Verdict(**line) for line in _lines(file, code) if "state" in line]
 
 
 def specimens(file: Path, machine: str, code: str) -> list[Specimen]:
-    """The slow-downs as they were built and measured here; of each the latest."""
+    """The slow-downs as they were built and measured on a machine; of each the latest."""
     names = [field.name for field in dataclasses.fields(Specimen)]
-    found = [Specimen(**{name: line[name] for name in names}) for line in _lines(file, machine, code) if "share" in line]
+    lines = [line for line in _lines(file, code) if "share" in line and line["machine"] == machine]
+    found = [Specimen(**{name: line[name] for name in names}) for line in lines]
     return list({(one.case, one.slower): one for one in found}.values())
 
 
@@ -131,7 +135,7 @@ def append(file: Path, *lines: Mapping[str, Any]) -> None:
         out.write("".join(json.dumps(line) + "\n" for line in lines).encode())
 
 
-def _lines(file: Path, machine: str, code: str | None) -> list[dict[str, Any]]:
+def _lines(file: Path, code: str | None) -> list[dict[str, Any]]:
     if not file.exists():
         return []
     found = []
@@ -140,7 +144,7 @@ def _lines(file: Path, machine: str, code: str | None) -> list[dict[str, Any]]:
             line = json.loads(text)
         except ValueError as error:
             raise ConfigurationError(f"{file}, line {number}: expected a verdict as JSON, found {error}; mend or remove the line") from None
-        if line["machine"] == machine and code in (None, line.get("code", "")):
+        if code in (None, line.get("code", "")):
             found.append(line)
     return found
 

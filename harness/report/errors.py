@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -118,7 +119,7 @@ def _remarks(quality: Quality) -> list[str]:
     if quality.owed:
         found.append(f"Not complete: {quality.owed} more runs are owed; the same command goes on.")
     if quality.older:
-        found.append(f"{quality.older} verdicts of this machine are of other versions of the gate, and are not counted.")
+        found.append(f"{quality.older} verdicts are of other versions of the gate, and are not counted.")
     return found
 
 
@@ -127,7 +128,9 @@ def _provenance(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
         return []
     first, last = (pick(one.when for one in verdicts)[:16].replace("T", " ") for pick in (min, max))
     versions = sorted({f"{name} {version}" for one in verdicts for name, version in one.versions.items()})
+    machines = Counter(one.machine for one in verdicts)
     return [
+        ("verdicts", ", ".join(f"{count} by {name}" for name, count in machines.most_common())),
         ("measured", f"{first} to {last} UTC"),
         ("commit", ", ".join(sorted({one.commit for one in verdicts}))),
         ("versions", ", ".join(versions)),
