@@ -42,8 +42,8 @@ MAY_IMPORT = {
     },
     "worker": {"runner", "watchdog", "wire"},
     "measure": {
-        "audio", "clock", "component", "files", "machine", "paired", "parity", "record", "registry", "settings", "stats", "store", "watchdog",
-        "wire",
+        "audio", "clock", "component", "files", "machine", "paired", "parity", "record", "registry", "settings", "stats", "store",
+        "watchdog", "wire",
     },
     "installed": {"record"},
     "stats": {"record"},

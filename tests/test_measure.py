@@ -265,7 +265,9 @@ def test_lanes_of_a_sweep_share_rounds(installed):
     found = run(made, installed, seconds=1.0)
     assert len(found) == 5
     rounds = [{block.round for block in item.samples.blocks} for item in found]
-    assert all(one == rounds[0] for one in rounds)
+    swept = [these for item, these in zip(found, rounds, strict=True) if item.implementation == "honest"]
+    assert all(these == swept[0] for these in swept)
+    assert all(these <= swept[0] and len(these) > 2 for these in rounds), "a slower row may sit out some"
     pinned = {(item.settings.get("threads"), item.environment["OMP_NUM_THREADS"]) for item in found if item.implementation == "honest"}
     assert pinned == {(1, "1"), (2, "2")}
 
