@@ -77,7 +77,9 @@ def test_calls_that_are_slow_now_and_then_are_seen_in_the_99_percent_latency(rep
     assert answers["latency_p99_seconds"]["state"] == "fail"
     assert answers["latency_p99_seconds"]["value"]["low"] > 0.2
     assert answers["latency_p95_seconds"]["state"] != "fail"
-    assert re.search(r"99\.9 % latency: \d+ of 2995", " ".join(said.split()))
+    told = re.search(r"99\.9 % latency: (\d+) of 2995", " ".join(said.split()))
+    assert told
+    assert 299 <= int(told[1]) <= 1000, "a slow machine times fewer than the most; the 99 % latency needs 299"
 
 
 @pytest.mark.long

@@ -43,10 +43,11 @@ def test_interruptions_of_some_rounds_change_nothing() -> None:
     assert blocks_log_ratio(head, base, "wall") == pytest.approx(math.log(1.03))
 
 
-def test_only_rounds_that_both_have_count() -> None:
-    head = [Block(0, 1, 0.011, 0.011, True), Block(1, 1, 0.022, 0.022, False), Block(7, 1, 0.002, 0.002, True)]
-    base = [Block(0, 1, 0.010, 0.010, True), Block(1, 1, 0.020, 0.020, False), Block(9, 1, 0.1, 0.1, True)]
+def test_only_rounds_that_both_have_count_and_of_few_the_quiet_ones() -> None:
+    head = [Block(0, 1, 0.02, 0.02, False), Block(1, 1, 0.011, 0.011, True), Block(7, 1, 0.002, 0.002, True)]
+    base = [Block(0, 1, 0.01, 0.01, False), Block(1, 1, 0.010, 0.010, True), Block(9, 1, 0.1, 0.1, True)]
     assert blocks_log_ratio(head, base, "wall") == pytest.approx(math.log(1.1))
+    assert blocks_log_ratio(head[:1], base, "wall") == pytest.approx(math.log(2.0)), "no other is left"
     assert blocks_log_ratio(head[2:], base, "wall") == Absent("no round in common: 1 of head, 3 of base")
 
 
@@ -103,8 +104,7 @@ def test_of_divided_blocks_and_others_those_that_are_more_count() -> None:
 
 
 def test_noisy_rounds_of_divided_blocks_do_not_count() -> None:
-    rng = np.random.default_rng(0)
-    head = [*divided([1.1e-5] * 8, [1e-3] * 8), *(Block(n, 100, 9.0, 9.0, False, 1e-4 * rng.random()) for n in range(8, 20))]
+    head = [*divided([1.1e-5] * 8, [1e-3] * 8), *(Block(n, 100, 9.0, 9.0, False, 9.0) for n in range(8, 20))]
     base = divided([1e-5] * 20, [1e-3] * 20)
     assert blocks_log_ratio(head, base, "wall") == pytest.approx(math.log(1.1))
 

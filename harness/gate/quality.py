@@ -83,7 +83,8 @@ def run(file: Path, n: int, *, machine: str, profile: str, note: Note, seconds: 
     """
     code = trial.fingerprint()
     mend(file)
-    owed = list(jobs(read(file, code), n))
+    known = read(file, code)
+    owed = list(jobs(known, n))
     deadline = math.inf if seconds is None else time.monotonic() + seconds
     if owed:
         with TemporaryDirectory(prefix="harness-quality-") as folder:
@@ -94,7 +95,7 @@ def run(file: Path, n: int, *, machine: str, profile: str, note: Note, seconds: 
                     append(file, *({**stamp.fields(), **dataclasses.asdict(one)} for one in trials.calibrate(case)))
             if time.monotonic() < deadline:
                 trials.slow_down(specimens(file, machine, code))
-            gates = sorted((one for one in read(file, code) if one.tool == GATE), key=lambda one: one.machine == machine)
+            gates = sorted((one for one in known if one.tool == GATE), key=lambda one: one.machine == machine)
             given = {(one.case, one.slower, one.busy): one.seconds for one in gates}  # by this machine, where it gave one
             for done, job in enumerate(owed):
                 if time.monotonic() >= deadline:
@@ -104,7 +105,8 @@ def run(file: Path, n: int, *, machine: str, profile: str, note: Note, seconds: 
                 append(file, *map(dataclasses.asdict, said))
                 if job.asks == GATE:
                     given[job.case, job.slower, job.busy] = said[0].seconds
-    found, every = read(file, code), read(file)
+    every = read(file)
+    found = [one for one in every if one.code == code]
     return Quality(found, specimens(file, machine, code), len(list(jobs(found, n))), len(every) - len(found))
 
 
