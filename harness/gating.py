@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from harness import options as asked
@@ -11,6 +13,7 @@ from harness.commands import INCOMPLETE, alone, conclude, context_of, not_kept, 
 
 if TYPE_CHECKING:
     from harness.gate.session import Sides
+    from harness.record import Planned
 
 BUDGET_MINUTES = 20.0
 
@@ -67,7 +70,7 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
     ceilings, margins = limits.cached(context.machine), Margins(context.profile.margins)
     with progress("comparing") as show:
         found = session.run(
-            plan,
+            dataclasses.replace(plan, planned=in_turn(plan.planned)),
             sides,
             context.registry,
             settings=context.settings,
@@ -98,6 +101,15 @@ def _compare(options: argparse.Namespace, sides: Sides) -> int:
     terminal.render(verdicts, screen, plan=False)
     code = conclude(options, verdicts, context, compare.of_head(found.screening))
     return told(not_kept(store, len(found.screening) + len(found.fresh)), code)
+
+
+def in_turn(rows: Iterable[Planned]) -> tuple[Planned, ...]:
+    """Components take turns, a case each: what a budget leaves unmeasured is the later cases of all, never whole components."""
+    cases: dict[str, dict[str, list[Planned]]] = {}
+    for row in rows:
+        cases.setdefault(row.component, {}).setdefault(row.case, []).append(row)
+    turns = itertools.zip_longest(*(of.values() for of in cases.values()), fillvalue=())
+    return tuple(row for turn in turns for group in turn for row in group)
 
 
 def _quality(options: argparse.Namespace) -> int:

@@ -4,9 +4,9 @@ import dataclasses
 import math
 
 import pytest
-from synthetic import MACHINE, parity, plan, record
+from synthetic import MACHINE, parity, plan, planned, record
 
-from harness import metrics
+from harness import gating, metrics
 from harness.gate import compare, session
 from harness.gate.compare import BASE, COPY, HEAD, INJECTED, LANES
 from harness.gate.decide import decide
@@ -245,3 +245,10 @@ def test_another_contract_is_invalid():
     found = of((newer, NATIVE), (COMPONENT, NATIVE))
     assert [problem.state for problem in found.problems] == ["invalid"]
     assert "contract version 2 in head and 1 in base" in found.problems[0].message
+
+
+def test_components_take_turns_so_that_a_budget_leaves_none_of_them_out():
+    given = [("codec", "a", "x"), ("codec", "a", "y"), ("codec", "b", "x"), ("codec", "b", "y"), ("codec", "c", "x"), ("dbn", "d", "x")]
+    rows = planned([record(row, component=component, case=case) for component, case, row in given])
+    turns = [(row.component, row.case, row.row) for row in gating.in_turn(rows)]
+    assert turns == [*given[:2], given[5], *given[2:5]]
