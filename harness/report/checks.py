@@ -29,14 +29,18 @@ def fuzzed(found: Iterable[Fuzzed]) -> list[Pair]:
     return lines
 
 
-def flips(found: Iterable[Flip]) -> list[Pair]:
-    """One line per setting of each implementation: what turning it showed, or that it is dead."""
-    lines = []
+def flips(found: Sequence[Flip]) -> list[Pair]:
+    """One line per setting of each implementation: what turning it showed, or that it is dead; then the sum."""
+    lines: list[Pair] = []
+    dead: list[str] = []
     for flip in found:
-        effect = f"{flip.setting} {flip.effect.values[0]} -> {flip.effect.values[1]}: " if flip.effect else ""
-        dead = "" if flip.shown else "DEAD "
-        lines.append((f"{flip.component}.{flip.implementation}".rstrip("."), f"{dead}{effect}{clean(flip.message)}"))
-    return lines
+        name = f"{flip.component}.{flip.implementation}".rstrip(".")
+        lines.append((name, f"{'' if flip.shown else 'DEAD '}{clean(flip.message.removeprefix(f'{name}, '))}"))
+        dead += [] if flip.shown else [f"{flip.setting} of {name}"]
+    if not lines:
+        return []
+    total = f"{len(lines) - len(dead)} of {len(lines)} show when turned"
+    return [*lines, ("settings", f"{total}; dead: {', '.join(dead)}" if dead else total)]
 
 
 def self_tested(found: Sequence[Checked]) -> list[Pair]:
