@@ -196,11 +196,20 @@ def _flip_settings(patterns: Sequence[str], context: Context, screen: Console) -
     with progress("flipping settings"):
         chosen = context.registry.select(patterns)
         flips = measure.flip_settings(context.registry, chosen, settings=context.settings, environment=context.profile.environment)
+    # What none of the chosen implementations honours is dead only where no other one does, either.
+    flips = [flip for flip in flips if flip.implementation or flip.setting not in _honoured(context, flip.component)]
     render_pairs(checks.flips(flips), screen)
     if not flips:
-        sys.stderr.write("harness: no component selected here names a setting that must show\n")
+        sys.stderr.write("harness: nothing selected here honours a setting that must show\n")
         return INCOMPLETE
     return int(not all(flip.shown for flip in flips))
+
+
+def _honoured(context: Context, component: str) -> set[str]:
+    """The settings that implementations of a component honour which can run here."""
+    from harness.registry import unavailable
+
+    return {name for item in context.registry.implementations(component).values() if unavailable(item) is None for name in item.settings}
 
 
 def _prove_realtime(options: argparse.Namespace, context: Context, screen: Console) -> int:

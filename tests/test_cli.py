@@ -236,9 +236,16 @@ def test_dead_settings_fail_and_live_ones_pass(project):
     assert "DEAD" in said.flat
 
 
+def test_a_setting_that_an_implementation_does_not_honour_is_not_dead_where_another_does(project):
+    said = project.here("run", "sorting.twice", "--only", "settings")
+    assert said.code == 5
+    assert "honours a setting that must show" in said.err
+    assert "DEAD" not in said.out
+
+
 def test_a_component_without_settings_that_must_show_is_5(project, monkeypatch):
     monkeypatch.setattr("harness.measure.flip_settings", lambda *_, **__: [])
-    assert "names a setting that must show" in project.here("run", "sorting", "--only", "settings").err
+    assert "honours a setting that must show" in project.here("run", "sorting", "--only", "settings").err
 
 
 # Interruptions, pipes, terminals.
