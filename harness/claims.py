@@ -17,7 +17,7 @@ from harness.installed import Installed
 from harness.metrics import METRICS, SPEEDUP, Value, key
 from harness.realtime.judging import ASKED, LEAST_SECONDS, row_of
 from harness.record import Plan, Record
-from harness.settings import ConfigurationError
+from harness.settings import ConfigurationError, show
 from harness.shown import Counts, Shown
 from harness.stats import Interval
 from harness.targets import Target
@@ -164,7 +164,15 @@ def _why_not(claim: Claim, components: Collection[str]) -> str:
     if not _measurable(claim):
         return "a behaviour: no metric shows it" if claim.metric == "behaviour" else f"nothing measures {claim.metric} yet"
     what = claim.implementation or "an optimized implementation"
-    return f"no session has {claim.metric} of {what}{f' on {claim.case}' if claim.case else ''}: harness run {claim.component} --thorough"
+    where = f" on {claim.case}" if claim.case else ""
+    return f"no session has {claim.metric} of {what}{where}: harness run {claim.component} {_measured_by(claim)}"
+
+
+def _measured_by(claim: Claim) -> str:
+    """The options of `harness run` that measure it."""
+    case = f"--case {claim.case}" if claim.case else "--thorough"
+    setting, swept, least = claim.metric.removeprefix(SPEEDUP).partition("=")
+    return f"{case} --sweep {setting}={least},{show(claim.settings[setting])}" if swept and setting in claim.settings else case
 
 
 def _measurable(claim: Claim) -> bool:

@@ -67,6 +67,8 @@ def test_a_session_under_another_contract_holds_no_claim() -> None:
         (claim(metric="behaviour", at_least=None), NATIVE, "not yet measured", "a behaviour: no metric shows it"),
         (claim(metric="seconds_saved", at_least=None), NATIVE, "not yet measured", "nothing measures seconds_saved yet"),
         (claim(case="stems"), NATIVE, "not yet measured", "no session has speedup_over_madmom of an optimized implementation on stems"),
+        (claim(case="stems"), NATIVE, "not yet measured", "harness run spectrogram --case stems"),
+        (claim(metric="speedup_over_batch=1", settings={"batch": 4}), NATIVE, "not yet measured", "--thorough --sweep batch=1,4"),
         (claim(implementation="mlx"), NATIVE, "not yet measured", "no session has speedup_over_madmom of mlx: harness run spectrogram"),
         (claim(), launches("native"), "not yet measured", "madmom was not measured on this case"),
         (claim(), [r for r in NATIVE if r.launch < 2], "not yet measured", "2 of the 3 launches"),
