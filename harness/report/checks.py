@@ -35,8 +35,12 @@ def flips(found: Sequence[Flip]) -> list[Pair]:
     dead: list[str] = []
     for flip in found:
         name = f"{flip.component}.{flip.implementation}".rstrip(".")
-        lines.append((name, f"{'' if flip.shown else 'DEAD '}{clean(flip.message.removeprefix(f'{name}, '))}"))
-        dead += [] if flip.shown else [f"{flip.setting} of {name}"]
+        message = clean(flip.message.removeprefix(f"{name}, "))
+        if flip.shown:
+            lines.append((name, message))
+        else:
+            lines.append((name, f"DEAD {message}"))
+            dead.append(f"{flip.setting} of {name}")
     if not lines:
         return []
     total = f"{len(lines) - len(dead)} of {len(lines)} show when turned"
