@@ -194,6 +194,11 @@ def test_the_page_names_machine_dates_versions_and_every_rate():
         assert words in page, words
 
 
+def test_one_of_many_is_not_shown_as_none_nor_the_others_as_all():
+    page = errors.markdown(Quality([verdict(), *[verdict(state="inconclusive")] * 899], [], owed=0, older=0), [], "")
+    assert "| 900 | 0 \\[0.0, 0.4\\] | 0.1 \\[0.0, 0.6\\] | 99.9 \\[99.4, 100.0\\] |" in page
+
+
 def test_the_page_of_this_project_says_what_the_verdicts_beside_it_say():
     page, file = DOCS / "gate-quality.md", DOCS / "gate-quality.jsonl"
     verdicts = read(file)

@@ -100,7 +100,8 @@ def _counts(rate: Rate) -> tuple[str, ...]:
 
 
 def _share(point: float, low: float, high: float) -> str:
-    return f"{100 * point:.0f} [{100 * low:.1f}, {100 * high:.1f}]"
+    # Whole numbers for none and all only: one of 900 is not none.
+    return f"{100 * point:.{1 if 0 < point < 1 else 0}f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _slowdowns(quality: Quality) -> list[tuple[str, str]]:
